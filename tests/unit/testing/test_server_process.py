@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from wsgikit.testing import ProcessLimits, RawClient, ServerProcess, ServerStartError, accepts, free_port
+from wsgikit.testing.processtree import marked
+
+ECHO = """
+import os, signal, socket, sys, time
+print("hello from", os.environ.get("COLOUR"), os.environ.get("GONE"), flush=True)
+listener = socket.create_server((sys.argv[1], int(sys.argv[2])))
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(600)
+while True:
+    connection, _ = listener.accept()
+    connection.sendall(sys.argv[3].encode())
+    connection.close()
+"""
+UNIX = """
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+while True:
+    listener.accept()[0].close()
+"""
+QUICK = ProcessLimits(ready=5.0, stop=1.0, output=2000)
+
+
+def command(script: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", script, *arguments]
+
+
+def test_it_starts_serves_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GONE", "here")
+    server = ServerProcess(
+        command(ECHO, "{host}", "{port}", "{app}"), app="it", env={"COLOUR": "red", "GONE": None}, limits=QUICK
+    )
+    with server:
+        assert server.alive
+        with RawClient(server.address) as client:
+            assert client.read_until_close() == b"it"
+        token = server._token
+        assert len(marked(token)) == 2  # the fork took a session of its own
+    assert marked(token) == []
+    assert not accepts(server.address)
+    assert server.output == "hello from red None\n"
+    assert server.returncode == -signal.SIGTERM
+    server.stop()
+
+
+def test_a_unix_socket_by_its_mark() -> None:
+    with ServerProcess(command(UNIX, "{socket}"), limits=QUICK) as server:
+        path = server.address
+        assert isinstance(path, str)
+        assert accepts(path)
+    assert not Path(path).parent.exists()
+
+
+def test_term_is_ignored_by_some() -> None:
+    script = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + ECHO
+    with ServerProcess(command(script, "{host}", "{port}", ""), limits=ProcessLimits(ready=5, stop=0.1)) as server:
+        pid = server.pid
+    assert server.returncode == -signal.SIGKILL
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_command_that_does_not_exist() -> None:
+    with pytest.raises(ServerStartError, match="cannot run 'no-such-program-here'") as caught:
+        ServerProcess(["no-such-program-here"]).start()
+    assert caught.value.reason == "not-found"
+
+
+def test_a_command_that_exits_shows_its_last_words() -> None:
+    with pytest.raises(ServerStartError, match="status 3") as caught:
+        ServerProcess(command("import sys; print('no config'); sys.exit(3)"), limits=QUICK).start()
+    assert caught.value.reason == "exited"
+    assert caught.value.output == "no config\n"
+
+
+def test_a_command_that_listens_elsewhere() -> None:
+    port = str(free_port())
+    server = ServerProcess(command(ECHO, "127.0.0.1", port, ""), limits=ProcessLimits(ready=1.0, stop=0.5))
+    with pytest.raises(ServerStartError, match=f"nothing accepted.*it listens on 127.0.0.1:{port}") as caught:
+        server.start()
+    assert caught.value.reason == "not-listening"
+
+
+def test_output_is_bounded_and_never_blocks() -> None:
+    script = (
+        "import sys\nprint('first', flush=True)\nsys.stdout.write('x' * 3000000)\nprint('last', flush=True)\n" + ECHO
+    )
+    with ServerProcess(command(script, "{host}", "{port}", ""), limits=QUICK) as server:
+        deadline = time.monotonic() + 5
+        while "hello from" not in server.output and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.output.startswith("first\n")
+        assert "last\nhello from None" in server.output
+        assert "bytes left out" in server.output
+        assert len(server.output) < 2200
+
+
+def test_signals_go_to_the_started_process() -> None:
+    with ServerProcess(command(ECHO, "{host}", "{port}", ""), limits=QUICK) as server:
+        server.signal(signal.SIGINT)
+        assert server.wait(5) is not None
+        assert not server.alive
