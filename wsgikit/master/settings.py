@@ -61,8 +61,8 @@ class BindSettings:
     """One address to listen on, and how."""
 
     address: str = DEFAULT_BIND
-    """`host:port`, `[::1]:port`, `:port` or `port` (all IPv4 interfaces), `unix:/path`, `unix:@abstract`, `fd://N`; each
-    also with a scheme: `http://host:port`, `http+unix:/path`, `https://host:port`. Port 0: the system chooses.
+    """`host:port`, `[::1]:port`, `:port` or `port` (all IPv4 interfaces), `unix:/path`, `unix:@abstract`, `fd://N`.
+    Each also with a scheme: `http://host:port`, `http+unix:/path`, `https://host:port`. Port 0: the system chooses.
     `https` needs `tls`, `http` is plain even with `tls`, without a scheme `tls` decides."""
 
     backlog: int = 2048
@@ -136,8 +136,8 @@ class MasterSettings:
     """File for the process id of the master. Empty: none."""
 
     user: str = ""
-    """User (name or number) the workers run as; the master keeps its own, so that a reload can bind ports and read keys.
-    Empty: unchanged."""
+    """User (name or number) the workers run as. The master keeps its own, so that a reload can bind ports and read
+    keys. Empty: unchanged."""
 
     group: str = ""
     """Group (name or number) the workers run as. Empty: the user's own group, or unchanged without `user`."""
