@@ -1,0 +1,318 @@
+"""`wrap()`: the one primitive every middleware stands on.
+
+Owns what PEP 3333 asks of something that is an app to its server and a server to its app: a start_response that may
+be called late, again with exc_info, or never; write(); one block out for each in; close() exactly once on what the
+app returned; Content-Length kept true; a file_wrapper result passed on by identity. Must not know any middleware.
+
+    class Shout:
+        def __init__(self, app):
+            self.app = app
+
+        def __call__(self, environ, start_response):
+            return wrap(self.app, environ, start_response, on_headers=self.headers, on_body=self.body)
+
+        def headers(self, response):                  # any time before the headers go out
+            response.set("X-Shout", "1")
+
+        def body(self, response):                     # choose what becomes of the body, or None: leave it alone
+            if response.may_rewrite and response.media_type == "text/plain":
+                return Blocks(bytes.upper)
+
+The four hooks, all optional:
+
+`on_headers(response)`  the app has called start_response: change `response.status` and `response.headers` in place.
+    Runs again on a fresh copy when the app changes its mind with exc_info.
+`on_body(response)`     after on_headers, on any response that has a body: return a `Transform` or None. A transform
+    that changes the length drops Content-Length and digests and weakens the ETag; Content-Length is computed anew
+    where the whole body is known before the headers must go: the app returned a list or tuple, or the first block
+    has the length it declared. Not asked for 1xx, 204 and 304. For HEAD it is asked, so that headers match GET, but
+    the transform is not run.
+`on_error(response)`    the app failed, in its call or while iterating, and nothing has been sent yet: call
+    `response.restart(...)` and return the body to send, or `raise`. Called inside the except block.
+`on_close(response)`    after the app's iterable was closed (or the app's call failed): the request is over. The place
+    for timing, logging, releasing. Uses the server's `wsgikit.on_close` where it is offered, so that a file_wrapper
+    result keeps its identity; elsewhere a thin iterable with a close().
+
+Without on_body and on_error the app's iterable is returned as it is: such a layer costs about a microsecond.
+A middleware never changes `environ`: it passes `{**environ, "key": value}` on.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from wsgikit.wsgi.wrap_body import TransformedBody, close_after
+from wsgikit.wsgi.wrap_head import ResponseHead
+from wsgikit.wsgi.wrap_transform import Blocks, Collect, Replace, Tap, Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeAlias
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    Headers: TypeAlias = list[tuple[str, str]]
+    Edit: TypeAlias = Callable[["Response"], object] | None
+    Choose: TypeAlias = Callable[["Response"], Transform | None] | None
+    Rescue: TypeAlias = Callable[["Response"], bytes] | None
+    Hooks: TypeAlias = tuple[Edit, Choose, Rescue, Edit]
+
+__all__ = ["Blocks", "Collect", "Replace", "Response", "Tap", "Transform", "wrap"]
+
+
+class _Ended(Transform):
+    """Stands in for a transform that has given its end."""
+
+    done = True
+
+
+_ENDED = _Ended()
+
+
+class Response(ResponseHead):
+    """One response on its way through one layer. Hooks get it; it lives until the request is over.
+
+    `environ` as the app got it; `status` and `headers`, the layer's own; `state`, a place for whatever a middleware
+    keeps from hook to hook; `sent`: a non-empty block has gone out, so nothing can be changed any more (known only
+    with on_body or on_error); `failed`: the app raised; `complete`: the app is not iterated any further.
+    """
+
+    # Defaults of the class, not of the instance: most responses never change them, and a layer has to be cheap.
+    status = ""
+    headers: Headers
+    state: Any = None
+    sent = failed = complete = False
+    _started = False
+    # the head is ready, but the server has not got it: the transform may yet tell a Content-Length
+    _pending = False
+    # the app's iterable was returned as it is: whatever comes now, its body cannot be transformed any more
+    _detached = False
+    _transform: Transform | None = None
+    _declared: int | None = None
+    _seen = 0
+
+    def __init__(self, environ: WSGIEnvironment, start_response: StartResponse, hooks: Hooks) -> None:
+        self.environ = environ
+        self._server_start = start_response
+        self._hooks = hooks
+
+    # What the app calls ------------------------------------------------------------------------------------------
+
+    def start(self, status: str, headers: Headers, exc_info: Any = None, /) -> Callable[[bytes], object]:
+        """The start_response the app is called with (PEP 3333, "The start_response() Callable")."""
+        if exc_info is not None:
+            try:
+                return self._start_again(status, headers, exc_info)
+            finally:
+                # PEP 3333, "Error Handling": a reference kept in this frame makes a cycle through the traceback
+                del exc_info
+        if self._started:
+            raise RuntimeError("start_response() called a second time without exc_info")
+        self._started = True
+        self.status = status
+        # a copy: the app may use its list again, and the server may change the one it gets
+        self.headers = list(headers)
+        on_headers, on_body, on_error, _ = self._hooks
+        if on_headers is not None:
+            on_headers(self)
+        if on_body is None and on_error is None:
+            return self._server_start(self.status, self.headers)
+        if not self._choose():
+            self._server_write = self._server_start(self.status, self.headers)
+        return self._write
+
+    def _start_again(self, status: str, headers: Headers, exc_info: Any) -> Callable[[bytes], object]:
+        try:
+            self._started = True
+            if self.sent:
+                self._server_start(status, headers, exc_info)
+                # a server that lets this pass would append the error page to the page that failed
+                raise exc_info[1].with_traceback(exc_info[2])
+            self.status = status
+            self.headers = list(headers)
+            if self._hooks[0] is not None:
+                self._hooks[0](self)
+            if not self._detached:
+                self._choose()
+            self._pending = False
+            self._server_write = self._server_start(self.status, self.headers, exc_info)
+        finally:
+            del exc_info
+        return self._write
+
+    def _write(self, data: bytes, /) -> None:
+        out = self._feed(data) if data else data
+        if self._pending:
+            if not out:
+                return
+            self._commit(len(out))
+        if out or self._transform is None:
+            self.sent = True
+            self._server_write(out)
+
+    # What hooks and transforms call ------------------------------------------------------------------------------
+
+    def restart(self, status: str, headers: Headers, exc_info: Any = None) -> None:
+        """Begin another response instead of this one; no hook is asked about it.
+
+        Legal until a non-empty block has gone out; after that the server raises, and so must you. `exc_info` defaults
+        to `sys.exc_info()`, so call it in an except block.
+        """
+        exc_info = exc_info or sys.exc_info()
+        try:
+            self._started, self._pending, self._transform = True, False, None
+            self.status, self.headers = status, headers
+            self._server_write = self._server_start(status, headers, exc_info)
+        finally:
+            del exc_info
+
+    def _choose(self) -> bool:
+        """Ask on_body. True: the head has to wait for what the transform makes of the body."""
+        self._transform, self._declared, self._seen, self._pending = None, None, 0, False
+        on_body = self._hooks[1]
+        transform = on_body(self) if on_body is not None and self.has_body else None
+        if transform is None:
+            return False
+        if not transform.keeps_length:
+            self._declared = self.content_length
+            self.body_changes()
+            if transform.length is not None:
+                self.set("Content-Length", str(transform.length))
+        if self.environ.get("REQUEST_METHOD") == "HEAD":
+            return False
+        self._transform = transform
+        self._pending = not transform.keeps_length and transform.length is None
+        return self._pending
+
+    def _commit(self, length: int) -> None:
+        """Give the head to the server; `length` is the Content-Length if the transform is through."""
+        self._pending = False
+        if self._transform is None or self._transform.done:
+            self.set("Content-Length", str(length))
+        self._server_write = self._server_start(self.status, self.headers)
+
+    # What the body calls -----------------------------------------------------------------------------------------
+
+    def pass_block(self, block: bytes) -> bytes:
+        """What goes out for one block from the app's iterable."""
+        out = self._feed(block) if block else block
+        if self._pending:
+            self._commit(len(out))
+        if out:
+            self.sent = True
+        return out
+
+    def _feed(self, block: bytes) -> bytes:
+        transform = self._transform
+        if transform is None:
+            return block
+        if transform.done:
+            self.complete = True
+            return b""
+        out = transform.feed(block)
+        self._seen += len(block)
+        self.complete = self.complete or transform.done
+        if self._seen == self._declared == len(block) and not self.complete:
+            # The whole body in one block, as Flask and Django send it: Content-Length can be told after all.
+            out += transform.end()
+            self._transform = _ENDED
+        return out
+
+    def end_body(self) -> bytes:
+        """What goes out when the app's iterable is exhausted."""
+        self.complete = True
+        transform = self._transform
+        tail = b"" if transform is None or transform.done else transform.end()
+        if self._pending:
+            self._transform = _ENDED
+            self._commit(len(tail))
+        if tail:
+            self.sent = True
+        return tail
+
+    def pass_all(self, blocks: Iterable[bytes]) -> list[bytes]:
+        """A body that is wholly there: as many blocks out as in (at least), and a true Content-Length."""
+        out = [self._feed(block) if block else block for block in blocks]
+        transform = self._transform
+        tail = b"" if transform is None or transform.done else transform.end()
+        if tail:
+            out[-1:] = [b"".join((*out[-1:], tail))]
+        if self._pending:
+            self._transform = _ENDED
+            self._commit(sum(map(len, out)))
+        return out
+
+    def rescue(self) -> bytes:
+        """Inside an except block: the body of another response if on_error makes one, else the exception again."""
+        self.failed = True
+        on_error = self._hooks[2]
+        if on_error is None or self.sent:
+            raise
+        page = on_error(self)
+        self.complete = True
+        if page:
+            self.sent = True
+        return page
+
+    def closed(self) -> None:
+        """Runs on_close, once."""
+        on_close = self._hooks[3]
+        self._hooks = (None, None, None, None)
+        if on_close is not None:
+            on_close(self)
+
+    def deliver(self, iterable: Iterable[bytes]) -> Iterable[bytes]:
+        """What to return to the server for what the app returned."""
+        whole = type(iterable) is list or type(iterable) is tuple
+        if self._transform is not None and whole:
+            return self._close_later(self.pass_all(iterable))
+        _, on_body, on_error, _ = self._hooks
+        undecided = not self._started and (on_body is not None or on_error is not None)
+        may_fail = on_error is not None and not whole and not self._is_file(iterable)
+        if self._transform is not None or undecided or may_fail:
+            return TransformedBody(iterable, self)
+        self._detached = True
+        return self._close_later(iterable)
+
+    def _is_file(self, iterable: Iterable[bytes]) -> bool:
+        wrapper = self.environ.get("wsgi.file_wrapper")
+        return isinstance(wrapper, type) and isinstance(iterable, wrapper)
+
+    def _close_later(self, iterable: Iterable[bytes]) -> Iterable[bytes]:
+        if self._hooks[3] is None:
+            return iterable
+        register = self.environ.get("wsgikit.on_close")
+        if register is None:
+            return close_after(iterable, self.closed)
+        register(self.closed)
+        return iterable
+
+
+def wrap(
+    app: WSGIApplication,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    *,
+    on_headers: Edit = None,
+    on_body: Choose = None,
+    on_error: Rescue = None,
+    on_close: Edit = None,
+) -> Iterable[bytes]:
+    """Call `app` for one request with hooks around its response; returns what the middleware has to return.
+
+    Every obligation of PEP 3333 towards both sides is kept (see the top of this module); exceptions of the app pass
+    through unless `on_error` answers for them.
+    """
+    response = Response(environ, start_response, (on_headers, on_body, on_error, on_close))
+    if on_body is None and on_error is None and on_close is None:
+        return app(environ, response.start)
+    try:
+        try:
+            iterable = app(environ, response.start)
+        except Exception:
+            return response.deliver([response.rescue()])
+        return response.deliver(iterable)
+    except BaseException:
+        response.failed = True
+        response.closed()
+        raise
