@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from wsgikit.validators.rules import RULES, Rule, rule
@@ -139,7 +139,7 @@ class Report:
     target: str
     profile: str
     findings: tuple[Finding, ...] = ()
-    facts: Mapping[str, str] = MappingProxyType({})
+    facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     stale: tuple[Expectation, ...] = ()
     aborted: str = ""
