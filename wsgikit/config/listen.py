@@ -1,0 +1,64 @@
+"""The kind of `bind`: addresses to listen on, each a text, or in a file a table with options of its own.
+
+It must not know what an address means; the master does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from wsgikit.config.kinds import Kind
+from wsgikit.config.option import Option
+from wsgikit.loader import nearest
+
+
+class Listen(Kind):
+    """A list of listeners, each as the fields of its settings: `address`, and what `options` add."""
+
+    metavar: ClassVar[str] = "ADDRESS"
+
+    def __init__(self, options: Iterable[Option] = ()) -> None:
+        self.options = {option.name: option for option in options}
+
+    @property
+    def allowed(self) -> str:
+        return "an address, or a list of addresses and tables: { address = 'unix:/run/app.sock', socket_mode = '660' }"
+
+    def from_text(self, text: str) -> tuple[dict[str, Any], ...]:
+        return tuple(self._one(part) for part in text.split(",") if part)
+
+    def from_toml(self, value: Any) -> tuple[dict[str, Any], ...]:
+        several = value if isinstance(value, (list, tuple)) else [value]
+        if not several:
+            raise ValueError
+        return tuple(self._one(part) for part in several)
+
+    def located(self, value: Any, base: str) -> Any:
+        return value
+
+    def show(self, value: Any) -> str:
+        several = [value] if isinstance(value, str) else [bind["address"] for bind in value]
+        return ", ".join(several)
+
+    def _one(self, value: Any) -> dict[str, Any]:
+        table = {"address": value} if isinstance(value, str) else value
+        if not isinstance(table, dict) or not isinstance(table.get("address"), str) or not table["address"]:
+            raise ValueError
+        return {"address": table["address"]} | {
+            self._option(name).attribute: self._checked(name, inner)
+            for name, inner in table.items()
+            if name != "address"
+        }
+
+    def _checked(self, name: str, value: Any) -> Any:
+        kind = self._option(name).kind
+        try:
+            return kind.from_toml(value)
+        except ValueError as error:
+            raise ValueError(f"{name} must be {str(error) or kind.allowed}") from None
+
+    def _option(self, name: str) -> Option:
+        if name not in self.options:
+            raise ValueError(f"unknown key {name!r} in a listener{nearest(name, self.options)}")
+        return self.options[name]

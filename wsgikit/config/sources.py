@@ -1,0 +1,127 @@
+"""Where values come from, before anybody compares them: command line, environment, Python call.
+
+Owns the flags of `wsgikit serve` and the names of environment variables. Each source gives raw values by option name
+with the place they came from; `resolve` checks them and lets the first source win.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wsgikit.config.option import Option
+
+if TYPE_CHECKING:
+    from wsgikit.config.file import File
+    from wsgikit.config.problems import Problems
+
+PREFIX = "WSGIKIT_"
+FILE_VARIABLE = "WSGIKIT_CONFIG"
+# $PORT is how platforms (Heroku, Cloud Run, Fly, Railway) say where they knock; from outside, so on all interfaces
+PORT = "PORT"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value as somebody wrote it. `text`: as typed; else a value of TOML or Python."""
+
+    value: Any
+    source: str
+    key: str
+    text: bool = False
+    file: File | None = None
+    way: tuple[str | int, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """ "wsgikit.toml:3", "command line", "environment"."""
+        return self.file.place(*self.way) if self.file else self.source
+
+
+def add_options(parser: argparse.ArgumentParser, options: Iterable[Option], *, defaults: bool) -> None:
+    """Add a flag for each option, in groups. `defaults`: show them in the help, which imports the rooms."""
+    groups: dict[str, Any] = {}
+    for option in options:
+        if option.section not in groups:
+            groups[option.section] = parser.add_argument_group(option.section)
+        if option.name == "app":
+            continue
+        text = f"{option.help}{_default(option) if defaults else ''}".replace("%", "%%")
+        common = {"dest": option.name, "default": argparse.SUPPRESS, "help": text}
+        if option.switch:
+            negative = "--no-" + option.name.replace("_", "-")
+            groups[option.section].add_argument(*option.spellings, **common, action="store_const", const="true")
+            groups[option.section].add_argument(
+                negative,
+                dest=option.name,
+                default=argparse.SUPPRESS,
+                help=argparse.SUPPRESS,
+                action="store_const",
+                const="false",
+            )
+        else:
+            action = "append" if option.repeats else "store"
+            groups[option.section].add_argument(*option.spellings, **common, action=action, metavar=option.kind.metavar)
+
+
+def from_command_line(namespace: argparse.Namespace, options: Iterable[Option]) -> dict[str, Given]:
+    """What was typed; each flag once, lists as lists of texts."""
+    found = {}
+    for option in options:
+        value = getattr(namespace, option.name, None)
+        if value is not None:
+            key = option.name if option.name == "app" else option.spellings[-1]
+            found[option.name] = Given(value, "command line", key, text=True)
+    return found
+
+
+def from_environment(environ: Mapping[str, str], options: Iterable[Option], problems: Problems) -> dict[str, Given]:
+    """WSGIKIT_* and the platforms' own names. An unknown WSGIKIT_* is noted when it is nearly a known one.
+
+    Others are let pass: a Kubernetes service called wsgikit puts WSGIKIT_SERVICE_HOST and more into every container.
+    """
+    found, known = {}, {FILE_VARIABLE}
+    for option in options:
+        if option.name == "env":
+            continue
+        known.add(option.variable)
+        for variable in (option.variable, *option.variables):
+            if variable in environ and option.name not in found:
+                found[option.name] = Given(environ[variable], "environment", variable, text=True)
+    if PORT in environ and "bind" not in found:
+        found["bind"] = Given(f"0.0.0.0:{environ[PORT]}", "environment", PORT, text=True)
+    _note_slips(environ, known, problems)
+    return found
+
+
+def from_call(options: Mapping[str, Any], known: Mapping[str, Option], problems: Problems) -> dict[str, Given]:
+    """Keyword arguments of `wsgikit.serve()`."""
+    found = {}
+    for name, value in options.items():
+        if name in known:
+            found[name] = Given(value, "serve()", name)
+        else:
+            problems.unknown("serve()", name, known, "option")
+    return found
+
+
+def _note_slips(environ: Mapping[str, str], known: set[str], problems: Problems) -> None:
+    unknown = [name for name in environ if name.startswith(PREFIX) and name not in known]
+    if not unknown:
+        return
+    import difflib
+
+    bare = {name.removeprefix(PREFIX): name for name in known}
+    for name in unknown:
+        near = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=0.8)
+        if near:
+            problems.add("environment", f"unknown variable {name!r}; did you mean {bare[near[0]]!r}?")
+
+
+def _default(option: Option) -> str:
+    value = option.default
+    if option.switch or value in ("", None, ()) or value == {}:
+        return ""
+    return f" [{option.kind.show(value)}]"

@@ -1,0 +1,175 @@
+"""The tables of the file: mounts, what is used around them, routes, upstreams, worker groups, certificates.
+
+Owns their keys and the entries they become. It must not know what a middleware or a balancer accepts: the keys that
+it leaves open are kept as they are, with their place, for whoever builds the thing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from wsgikit.config.kinds import Choice, FilePath, Flag, Kind, Several, Text
+
+if TYPE_CHECKING:
+    from wsgikit.config.file import File
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A table of the file. `place()` says where it stands, for messages of those who use it."""
+
+    file: File | None = None
+    way: tuple[str | int, ...] = ()
+
+    def place(self, *more: str | int) -> str:
+        """`wsgikit.toml:12` for the table or a key in it."""
+        return self.file.place(*self.way, *more) if self.file else "command line"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseEntry(Entry):
+    """`[[mount.use]]`: one middleware; `options` are not checked yet."""
+
+    middleware: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MountEntry(Entry):
+    """`[[mount]]`: an app, or an upstream, at a host and path. `host` empty: every host."""
+
+    path: str = "/"
+    host: str = ""
+    app: str = ""
+    upstream: str = ""
+    group: str = ""
+    strip: bool = True
+    lazy: bool = False
+    use: tuple[UseEntry, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Host and path as one text: `shop.example/blog`, `/blog`."""
+        return self.host + self.path
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteEntry(Entry):
+    """`[[route]]`: a rule in Werkzeug's syntax and where it leads."""
+
+    rule: str
+    host: str = ""
+    methods: tuple[str, ...] = ()
+    name: str = ""
+    slash: str = "exact"
+    app: str = ""
+    upstream: str = ""
+    use: tuple[UseEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstreamEntry(Entry):
+    """`[upstream.NAME]`: endpoints to forward to; `options` are not checked yet."""
+
+    name: str
+    endpoints: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupEntry(Entry):
+    """`[group.NAME]`: workers of their own; `values` holds the options that differ."""
+
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MountPath(Kind):
+    """Where an app is mounted. Its dots and double slashes would never match what a client asks for."""
+
+    @property
+    def allowed(self) -> str:
+        return "a path that starts with '/', without '//' and without '.' and '..' in it"
+
+    def from_toml(self, value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(r"/(?:[^/\0?#]+(?:/[^/\0?#]+)*/?)?", value):
+            raise ValueError
+        if any(part in (".", "..") for part in value.split("/")):
+            raise ValueError
+        return value.rstrip("/") or "/"
+
+
+@dataclass(frozen=True)
+class HostName(Kind):
+    """A host as clients write it into the Host field; `*.` in front stands for every name below."""
+
+    @property
+    def allowed(self) -> str:
+        return "a host name without port, such as 'shop.example' or '*.shop.example'"
+
+    def from_toml(self, value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(r"(?:\*\.)?[^\s/:@*?#]+|\[[0-9A-Fa-f:.]+\]|", value):
+            raise ValueError
+        return value.rstrip(".").lower()
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a table."""
+
+    name: str
+    kind: Kind
+    help: str
+    required: bool = False
+
+
+_SPEC = Text("the name of an object: package.module:name", empty=False)
+_NAME = Text("a name", empty=False)
+
+USE_KEYS = (
+    Key(
+        "middleware",
+        Text("a middleware: its short name, or package.module:factory", empty=False),
+        "What to put around the app; all other keys are its options",
+        required=True,
+    ),
+)
+MOUNT_KEYS = (
+    Key("path", MountPath(), "First segments of the URLs that go to the app"),
+    Key("host", HostName(), "Host the app is for; every host when it is not given"),
+    Key("app", _SPEC, "`package.module:name`, or `package.module:factory()`"),
+    Key("upstream", _NAME, "In place of `app`: forward to `[upstream.NAME]`"),
+    Key("group", _NAME, "Run the app in the workers of `[group.NAME]`"),
+    Key("strip", Flag(), "Move the path from PATH_INFO to SCRIPT_NAME, as WSGI apps expect"),
+    Key("lazy", Flag(), "Import the app at its first request"),
+)
+ROUTE_KEYS = (
+    Key(
+        "rule",
+        Text("a rule such as '/api/<path:rest>'", empty=False),
+        "URL pattern, in Werkzeug's syntax",
+        required=True,
+    ),
+    Key("host", HostName(), "Host the rule is for; every host when it is not given"),
+    Key("methods", Several(Text("a method", empty=False)), "Methods the rule is for; all when none is given"),
+    Key("name", _NAME, "Name for building URLs, for logs and metrics"),
+    Key("slash", Choice(("exact", "redirect", "both")), "What a missing or an additional slash at the end does"),
+    Key("app", _SPEC, "`package.module:name`, or `package.module:factory()`"),
+    Key("upstream", _NAME, "In place of `app`: forward to `[upstream.NAME]`"),
+)
+UPSTREAM_KEYS = (
+    Key(
+        "endpoints",
+        Several(Text("an address such as 'http://10.0.0.1:8000' or 'http+unix:/run/app.sock'", empty=False)),
+        "Where to forward to",
+    ),
+)
+TLS_KEYS = (
+    Key("names", Several(HostName()), "Hosts the certificate is for (SNI); without names it is the default"),
+    Key("cert", FilePath(must="file"), "Certificate chain, PEM", required=True),
+    Key("key", FilePath(must="file"), "Private key, PEM; without it, in the certificate's file"),
+)

@@ -1,0 +1,154 @@
+"""From the TOML tables of a file to entries, with every mistake noted.
+
+Owns reading `[[mount]]`, `[[mount.use]]`, `[[route]]`, `[upstream.NAME]` and `tls`, and `${VARIABLE}` in the options
+of middleware and upstreams. What the keys are stands in `structure`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from wsgikit.config import structure as tables
+from wsgikit.config.kinds import Text
+from wsgikit.config.structure import Key, MountEntry, RouteEntry, UpstreamEntry, UseEntry
+
+if TYPE_CHECKING:
+    from wsgikit.config.file import File
+    from wsgikit.config.problems import Problems
+
+Way = tuple[str | int, ...]
+
+_VARIABLE = re.compile(r"\$(\$|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+
+
+class TableReader:
+    """Reads the tables of one file. Mistakes go to `problems`; what is wrong is left out of the result."""
+
+    def __init__(self, file: File, environ: Mapping[str, str], problems: Problems) -> None:
+        self.file = file
+        self.environ = environ
+        self.problems = problems
+
+    def mounts(self) -> tuple[MountEntry, ...]:
+        """Read every `[[mount]]`."""
+        found = (self._mount(raw, way) for raw, way in self._several("mount"))
+        return tuple(mount for mount in found if mount is not None)
+
+    def routes(self) -> tuple[RouteEntry, ...]:
+        """Read every `[[route]]`."""
+        found = []
+        for raw, way in self._several("route"):
+            values, rest = self.keys(raw, tables.ROUTE_KEYS, way)
+            use = self._uses(rest.pop("use", []), (*way, "use"))
+            self._no_more(rest, (*tables.ROUTE_KEYS, _USE), way)
+            self._one_target(values, way)
+            if "rule" in values:
+                found.append(RouteEntry(**values, use=use, file=self.file, way=way))
+        return tuple(found)
+
+    def upstreams(self) -> dict[str, UpstreamEntry]:
+        """Read every `[upstream.NAME]`."""
+        found = {}
+        for name, raw in self.named("upstream").items():
+            way = ("upstream", name)
+            values, rest = self.keys(raw, tables.UPSTREAM_KEYS, way)
+            found[name] = UpstreamEntry(name=name, **values, options=self._expand(rest, way), file=self.file, way=way)
+        return found
+
+    def certificates(self) -> list[dict[str, Any]]:
+        """Read `tls`: a list of tables."""
+        found = []
+        for raw, way in self._several("tls"):
+            values, rest = self.keys(raw, tables.TLS_KEYS, way)
+            self._no_more(rest, tables.TLS_KEYS, way)
+            found.append(values)
+        return found
+
+    def named(self, name: str) -> dict[str, dict[str, Any]]:
+        """Read a table of tables, such as `[group.NAME]`."""
+        raw = self.file.top.get(name, {})
+        if not isinstance(raw, dict):
+            self.problems.wrong(self.file.place(name), name, raw, f"must be tables: [{name}.NAME]")
+            return {}
+        for key, value in raw.items():
+            if not isinstance(value, dict):
+                self.problems.wrong(self.file.place(name, key), key, value, f"must be a table: [{name}.{key}]")
+        return {key: value for key, value in raw.items() if isinstance(value, dict)}
+
+    def keys(self, raw: Mapping[str, Any], keys: Iterable[Key], way: Way) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Check a table's keys. Return the values, and what is left over."""
+        values, rest = {}, dict(raw)
+        for key in keys:
+            if key.name in rest:
+                value = rest.pop(key.name)
+                try:
+                    values[key.name] = key.kind.located(key.kind.from_toml(value), self.file.folder)
+                except ValueError as error:
+                    reason = str(error) or f"must be {key.kind.allowed}"
+                    self.problems.wrong(self.file.place(*way, key.name), key.name, value, reason)
+            elif key.required:
+                self.problems.add(self.file.place(*way), f"{_header(way)} has no {key.name!r}: {key.help}")
+        return values, rest
+
+    def _several(self, name: str) -> list[tuple[dict[str, Any], Way]]:
+        return self._tables(self.file.top.get(name, []), (name,))
+
+    def _tables(self, raw: Any, way: Way) -> list[tuple[dict[str, Any], Way]]:
+        if not isinstance(raw, list) or not all(isinstance(part, dict) for part in raw):
+            self.problems.wrong(self.file.place(*way), str(way[-1]), raw, f"must be tables: {_header((*way, 0))}")
+            return []
+        return [(part, (*way, number)) for number, part in enumerate(raw)]
+
+    def _mount(self, raw: dict[str, Any], way: Way) -> MountEntry | None:
+        values, rest = self.keys(raw, tables.MOUNT_KEYS, way)
+        use = self._uses(rest.pop("use", []), (*way, "use"))
+        self._no_more(rest, (*tables.MOUNT_KEYS, _USE), way)
+        self._one_target(values, way)
+        if not values.keys() >= raw.keys() & {"path", "host"}:
+            return None  # its place is unknown, so nothing more can be said about it
+        return MountEntry(**values, use=use, file=self.file, way=way)
+
+    def _uses(self, raw: Any, way: Way) -> tuple[UseEntry, ...]:
+        found = []
+        for part, inner in self._tables(raw, way):
+            values, rest = self.keys(part, tables.USE_KEYS, inner)
+            if "middleware" in values:
+                found.append(UseEntry(**values, options=self._expand(rest, inner), file=self.file, way=inner))
+        return tuple(found)
+
+    def _one_target(self, values: Mapping[str, Any], way: Way) -> None:
+        if len([name for name in ("app", "upstream") if values.get(name)]) != 1:
+            self.problems.add(self.file.place(*way), f"{_header(way)} needs either 'app' or 'upstream'")
+
+    def _no_more(self, rest: Mapping[str, Any], keys: Iterable[Key], way: Way) -> None:
+        for name in rest:
+            self.problems.unknown(self.file.place(*way, name), name, [key.name for key in keys], f"{_header(way)} key")
+
+    def _expand(self, value: Any, way: Way) -> Any:
+        """Put environment variables in place of `${NAME}`, in texts at any depth. `$$` stands for a dollar sign."""
+        if isinstance(value, dict):
+            return {key: self._expand(inner, (*way, key)) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._expand(inner, (*way, number)) for number, inner in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        return _VARIABLE.sub(lambda match: self._variable(match[2], way), value)
+
+    def _variable(self, name: str | None, way: Way) -> str:
+        if name is None:
+            return "$"
+        if name not in self.environ:
+            key = next((part for part in reversed(way) if isinstance(part, str)), "")
+            self.problems.add(self.file.place(*way), f"{key}: the environment has no variable {name!r}")
+        return self.environ.get(name, "")
+
+
+_USE = Key("use", Text(), "Middleware around the app, outermost first")
+
+
+def _header(way: Way) -> str:
+    """How the file writes the table that a way leads to."""
+    name = ".".join(part for part in way if isinstance(part, str))
+    return f"[[{name}]]" if isinstance(way[-1], int) else f"[{name}]"
