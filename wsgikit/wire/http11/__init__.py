@@ -18,19 +18,42 @@ from wsgikit.wire.http11.body import (
     request_decoder,
     response_decoder,
 )
+from wsgikit.wire.http11.framing import (
+    LAST_CHUNK,
+    Framing,
+    Plan,
+    choose_framing,
+    chunk,
+    chunk_start,
+    connection_field,
+    format_head,
+)
 from wsgikit.wire.http11.head import Head, parse_head
 from wsgikit.wire.http11.limits import DEFAULT_LIMITS, Limits
+from wsgikit.wire.http11.persistence import Rule, Step, after_response, may_persist
 from wsgikit.wire.http11.response_head import ResponseHead, parse_response_head
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "LAST_CHUNK",
     "ChunkedDecoder",
     "CloseDecoder",
     "Decoder",
+    "Framing",
     "Head",
     "LengthDecoder",
     "Limits",
+    "Plan",
     "ResponseHead",
+    "Rule",
+    "Step",
+    "after_response",
+    "choose_framing",
+    "chunk",
+    "chunk_start",
+    "connection_field",
+    "format_head",
+    "may_persist",
     "parse_head",
     "parse_response_head",
     "request_decoder",

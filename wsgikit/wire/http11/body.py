@@ -10,8 +10,8 @@ Owns where a body ends. Must not know where it goes, nor how large the content m
 Errors carry `status`: 400 for what a client sent, 502 for what an upstream did.
 
 Where the RFC leaves room: lines end with CRLF only; a chunk size has at most 16 hex digits; extensions must follow
-their grammar and are then ignored; trailers that frame, route, authenticate or control are dropped (RFC 9110 6.5.1), and
-nothing is ever merged into the head.
+their grammar and are then ignored; trailers that frame, route, authenticate or control are dropped (RFC 9110 6.5.1),
+and nothing is ever merged into the head.
 """
 
 from __future__ import annotations

@@ -125,6 +125,8 @@ def elements(value: bytes) -> list[bytes]:
 
 def wants_persistence(connection: bytes, minor: int) -> bool:
     """What version and Connection say (RFC 9112 9.3): close wins, 1.1 persists, 1.0 persists with keep-alive."""
+    if connection in (b"keep-alive", b""):
+        return minor == 1 or bool(connection)
     options = elements(connection.lower())
     if b"close" in options or any(TOKEN.fullmatch(option) is None for option in options):
         return False
