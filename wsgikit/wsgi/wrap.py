@@ -146,7 +146,8 @@ class Response(ResponseHead):
             if not out:
                 return
             self._commit(len(out))
-        if out or self._transform is None:
+        if out or self._transform is None or self._transform.keeps_length:
+            # also for b"": a call of write() makes the server send the head
             self.sent = True
             self._server_write(out)
 
