@@ -90,7 +90,7 @@ _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'
 _PARAMETER = rb"[ \t]*+;[ \t]*+[" + _TCHAR + rb"]++[ \t]*+=[ \t]*+(?:[" + _TCHAR + rb"]++|" + _QUOTED + rb")"
 TRANSFER_CODING = re.compile(rb"([" + _TCHAR + rb"]++)((?:" + _PARAMETER + rb")*+)")
 # List elements (RFC 9110 5.6.1); a comma inside a quoted string does not separate.
-LIST_ELEMENT = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*+"?+)++')
+LIST_ELEMENT = re.compile(rb'(?:[^,"]++|"(?:[^"\\]|\\.)*+"?+)++')
 
 # RFC 9112 7.1 and 7.1.1. 16 hex digits hold 2**64 - 1. Group 1 is the size, 2 the extensions.
 LINE_RUN = re.compile(rb"[^\r\n]*+")

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wsgikit.errors import LimitError, ProtocolError
+from wsgikit.errors import ProtocolError
 from wsgikit.wire.http11.grammar import ABSOLUTE_FORM, TARGET_RUN, TOKEN_RUN, VERSION_RUN
 from wsgikit.wire.http11.meaning import check_authority
-from wsgikit.wire.http11.walk import Walk, excerpt
+from wsgikit.wire.http11.walk import Walk
 
 # RFC 9110 9.3, RFC 5789, WebDAV (RFC 4918, 3253): one string object each. CONNECT has a target of its own form and is
 # not here, so that it goes the slow way.
@@ -26,7 +26,7 @@ _NAMES = (
 )
 METHODS: dict[bytes, str] = {name.encode(): name for name in _NAMES.split()}
 
-_CR, _LF, _SP = b"\r\n "
+_CR, _SP = b"\r "
 # The first byte of a TLS record that holds a handshake (RFC 8446 5.1).
 _TLS_HANDSHAKE = 0x16
 _VERSION = len(b"HTTP/1.1")
@@ -57,9 +57,12 @@ def read_request_line(walk: Walk, start: int) -> RequestLine | None:
     method = METHODS.get(raw_method) or raw_method.decode("ascii")
     target = bytes(walk.buffer[method_end + 1 : target_end])
     check_form(method, target)
-    minor = _minor_version(walk, target_end + 1, edge, preface=method == "PRI" and target == b"*")
+    preface = method == "PRI" and target == b"*"
+    minor = _minor_version(walk, target_end + 1, edge, preface=preface)
     if minor is None:
         return None
+    if preface:
+        raise ProtocolError("bad-target", 400, "the asterisk form is for OPTIONS")
     end = walk.newline(target_end + 1 + _VERSION, "bad-request-line")
     return None if end is None else RequestLine(method, target, minor, end)
 
@@ -84,16 +87,13 @@ def _skip_empty_lines(walk: Walk, position: int) -> int | None:
 
 def _method_end(walk: Walk, position: int, edge: int) -> int | None:
     end = TOKEN_RUN.match(walk.buffer, position).end()  # type: ignore[union-attr]  # an empty run matches too
-    if end - position > walk.limits.method:
-        raise LimitError("method-too-long", 501, f"more than {walk.limits.method} bytes")
+    if walk.limits.method <= walk.limits.request_line:
+        walk.check_line(end, position + walk.limits.method, "method-too-long", 501)
     walk.check_line(end, edge, "request-line-too-long", 414)
     if end == walk.size:
         return None
-    byte = walk.buffer[end]
-    if byte == _LF:
-        raise ProtocolError("bare-lf", 400, "a line ends with LF alone")
-    if byte != _SP or end == position:
-        raise ProtocolError("bad-method", 400, f"at {excerpt(walk.buffer, position)}")
+    if walk.buffer[end] != _SP or end == position:
+        return walk.newline(end, "bad-method", expected=False)
     return end
 
 
@@ -103,12 +103,10 @@ def _target_end(walk: Walk, position: int, edge: int) -> int | None:
     if end == walk.size:
         return None
     byte = walk.buffer[end]
-    if byte == _LF:
-        raise ProtocolError("bare-lf", 400, "a line ends with LF alone")
-    if byte == _CR:
-        raise ProtocolError("missing-version", 400, "HTTP/0.9 is not served")
     if byte != _SP or end == position:
-        raise ProtocolError("bad-target", 400, f"at {excerpt(walk.buffer, end)}")
+        # A line that ends here is HTTP/0.9.
+        code = "missing-version" if byte == _CR and end > position else "bad-target"
+        return walk.newline(end, code, expected=False)
     return end
 
 
@@ -118,11 +116,7 @@ def _minor_version(walk: Walk, position: int, edge: int, *, preface: bool) -> in
     end = VERSION_RUN.match(buffer, position).end()  # type: ignore[union-attr]  # an empty run matches too
     walk.check_line(end, edge, "request-line-too-long", 414)
     if end - position < _VERSION:
-        if end == walk.size:
-            return None
-        if buffer[end] == _LF:
-            raise ProtocolError("bare-lf", 400, "a line ends with LF alone")
-        raise ProtocolError("bad-version", 400, f"at {excerpt(buffer, position)}")
+        return walk.newline(end, "bad-version", expected=False)
     text = bytes(buffer[position:end])
     if preface and text[5:6] == b"2":
         raise ProtocolError("http2-preface", 400, "HTTP/2 with prior knowledge on an HTTP/1.1 listener")

@@ -12,7 +12,7 @@ from wsgikit.errors import LimitError, ProtocolError
 from wsgikit.wire.http11.grammar import PLAIN_RESPONSE, PLAIN_SPLIT, STATUS_RUN, VALUE_RUN
 from wsgikit.wire.http11.limits import Limits
 from wsgikit.wire.http11.meaning import RESPONSE_SINGLE, equal_lengths, index_fields, is_chunked, wants_persistence
-from wsgikit.wire.http11.walk import Fields, Walk, excerpt
+from wsgikit.wire.http11.walk import Fields, Walk
 
 
 class ResponseHead:
@@ -77,7 +77,8 @@ def parse_slowly(buffer: bytes | bytearray, start: int, limits: Limits) -> Respo
         return None
     status = buffer[start + 9 : start + 12]
     if end < start + 12 or status[0] == 0x30 or buffer[start + 5] != 0x31:
-        raise ProtocolError("bad-status-line", 400, f"{excerpt(buffer, start)}")
+        walk.newline(end, "bad-status-line", expected=False)
+        return None
     reason_end = end
     if buffer[end] == 0x20:
         reason_end = VALUE_RUN.match(buffer, end).end()  # type: ignore[union-attr]

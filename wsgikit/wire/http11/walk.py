@@ -44,20 +44,25 @@ class Walk:
         if position > self.edge:
             raise LimitError(self.code, 431, "longer than the limit")
 
-    def newline(self, position: int, otherwise: str) -> int | None:
-        """The offset after the CRLF that must stand at `position`, None when it is not all there."""
+    def newline(self, position: int, otherwise: str, *, expected: bool = True) -> int | None:
+        """The offset after the CRLF at `position`, None when it is not all there.
+
+        Raises `otherwise` for another byte, and for the CRLF too when it is not `expected`. LF or CR alone have codes
+        of their own wherever they stand.
+        """
         buffer = self.buffer
         if position >= self.size:
             return None
         byte = buffer[position]
         if byte == _LF:
             raise ProtocolError("bare-lf", 400, "a line ends with LF alone")
-        if byte != _CR:
+        if byte == _CR:
+            if position + 1 >= self.size:
+                return None
+            if buffer[position + 1] != _LF:
+                raise ProtocolError("bare-cr", 400, f"at {excerpt(buffer, position)}")
+        if byte != _CR or not expected:
             raise ProtocolError(otherwise, 400, f"at {excerpt(buffer, position)}")
-        if position + 1 >= self.size:
-            return None
-        if buffer[position + 1] != _LF:
-            raise ProtocolError("bare-cr", 400, f"at {excerpt(buffer, position)}")
         self.check_whole(position + 2)
         return position + 2
 
@@ -86,7 +91,8 @@ class Walk:
         if colon == self.size:
             return None
         if buffer[colon] != _COLON or colon == position:
-            self._refuse_name(position, colon, first=not found)
+            code = self._name_error(position, colon, first=not found)
+            return self.newline(colon, code, expected=False)
         end = VALUE_RUN.match(buffer, colon + 1).end()  # type: ignore[union-attr]
         self.check_line(end, edge, "field-too-long", 431)
         following = self.newline(end, "bad-field-value")
@@ -95,18 +101,11 @@ class Walk:
             found.append((bytes(buffer[position:colon]), bytes(buffer[colon + 1 : end]).strip(b" \t")))
         return following
 
-    def _refuse_name(self, position: int, end: int, *, first: bool) -> None:
+    def _name_error(self, position: int, end: int, *, first: bool) -> str:
         byte = self.buffer[end]
-        blank = byte in (_SP, _HTAB)
-        if blank and end == position:
-            # RFC 9112 2.2 for the first line, 5.2 (obs-fold) for the others.
-            code = "space-before-first-field" if first else "obs-fold"
-        elif blank:
-            code = "space-before-colon"
-        elif byte == _LF:
-            code = "bare-lf"
-        elif byte == _CR:
-            code = "missing-colon"
-        else:
-            code = "bad-field-name"
-        raise ProtocolError(code, 400, f"in {excerpt(self.buffer, position)}")
+        if byte in (_SP, _HTAB):
+            if end > position:
+                return "space-before-colon"
+            # RFC 9112 2.2 for the first line, 5.2 for the others.
+            return "space-before-first-field" if first else "obs-fold"
+        return "missing-colon" if byte == _CR else "bad-field-name"
