@@ -26,6 +26,8 @@ class Kind:
     """Base of all kinds. `metavar` stands for the value in `--help`."""
 
     metavar: ClassVar[str] = "TEXT"
+    # whether the flag may be given several times, each adding a value
+    repeats: ClassVar[bool] = False
 
     @property
     def allowed(self) -> str:
@@ -248,6 +250,7 @@ class Several(Kind):
 
     each: Kind
     metavar: ClassVar[str] = "VALUE"
+    repeats: ClassVar[bool] = True
 
     @property
     def allowed(self) -> str:
@@ -275,6 +278,7 @@ class Pairs(Kind):
     """NAME=VALUE pairs; a table in TOML."""
 
     metavar: ClassVar[str] = "NAME=VALUE"
+    repeats: ClassVar[bool] = True
 
     @property
     def allowed(self) -> str:

@@ -1,6 +1,6 @@
 """The kind of `bind`: addresses to listen on, each a text, or in a file a table with options of its own.
 
-It must not know what an address means; the master does.
+What an address means, the master knows.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from wsgikit.config.kinds import Kind
 from wsgikit.config.option import Option
+from wsgikit.errors import ConfigError
 from wsgikit.loader import nearest
 
 
@@ -17,6 +18,7 @@ class Listen(Kind):
     """A list of listeners, each as the fields of its settings: `address`, and what `options` add."""
 
     metavar: ClassVar[str] = "ADDRESS"
+    repeats: ClassVar[bool] = True
 
     def __init__(self, options: Iterable[Option] = ()) -> None:
         self.options = {option.name: option for option in options}
@@ -45,6 +47,12 @@ class Listen(Kind):
         table = {"address": value} if isinstance(value, str) else value
         if not isinstance(table, dict) or not isinstance(table.get("address"), str) or not table["address"]:
             raise ValueError
+        from wsgikit.master.address import parse_address
+
+        try:
+            parse_address(table["address"])
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
         return {"address": table["address"]} | {
             self._option(name).attribute: self._checked(name, inner)
             for name, inner in table.items()

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from wsgikit.config.kinds import Flag, Kind, Pairs, Several
+from wsgikit.config.kinds import Flag, Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +42,11 @@ class Option:
 
     @property
     def default(self) -> Any:
-        """The default of the settings object."""
+        """The default of the settings object; "" where a field has none."""
         found = {field.name: field for field in dataclasses.fields(settings_class(self.home))}[self.attribute]
         if found.default_factory is not dataclasses.MISSING:
             return found.default_factory()
-        return found.default
+        return "" if found.default is dataclasses.MISSING else found.default
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ class Option:
     @property
     def repeats(self) -> bool:
         """Whether the flag may be given several times, each adding a value."""
-        return isinstance(self.kind, (Several, Pairs))
+        return self.kind.repeats
 
     @property
     def switch(self) -> bool:

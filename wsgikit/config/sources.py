@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wsgikit.config.option import Option
@@ -40,30 +41,25 @@ class Given:
         return self.file.place(*self.way) if self.file else self.source
 
 
-def add_options(parser: argparse.ArgumentParser, options: Iterable[Option], *, defaults: bool) -> None:
-    """Add a flag for each option, in groups. `defaults`: show them in the help, which imports the rooms."""
+def add_options(parser: argparse.ArgumentParser, options: Iterable[Option]) -> None:
+    """Add a flag for each option, in groups. Its default is looked up when help is shown, as that imports the room."""
     groups: dict[str, Any] = {}
     for option in options:
-        if option.section not in groups:
-            groups[option.section] = parser.add_argument_group(option.section)
         if option.name == "app":
             continue
-        text = f"{option.help}{_default(option) if defaults else ''}".replace("%", "%%")
-        common = {"dest": option.name, "default": argparse.SUPPRESS, "help": text}
+        if option.section not in groups:
+            groups[option.section] = parser.add_argument_group(option.section)
+        add = groups[option.section].add_argument
+        common = {"dest": option.name, "default": argparse.SUPPRESS}
+        shown = option.help.replace("%", "%%")
         if option.switch:
+            action = add(*option.spellings, **common, help=shown, action="store_const", const="true")
             negative = "--no-" + option.name.replace("_", "-")
-            groups[option.section].add_argument(*option.spellings, **common, action="store_const", const="true")
-            groups[option.section].add_argument(
-                negative,
-                dest=option.name,
-                default=argparse.SUPPRESS,
-                help=argparse.SUPPRESS,
-                action="store_const",
-                const="false",
-            )
+            add(negative, **common, help=argparse.SUPPRESS, action="store_const", const="false")
         else:
-            action = "append" if option.repeats else "store"
-            groups[option.section].add_argument(*option.spellings, **common, action=action, metavar=option.kind.metavar)
+            form = "append" if option.repeats else "store"
+            action = add(*option.spellings, **common, help=shown, action=form, metavar=option.kind.metavar)
+        action.shown_default = partial(_default, option)
 
 
 def from_command_line(namespace: argparse.Namespace, options: Iterable[Option]) -> dict[str, Given]:
@@ -124,4 +120,4 @@ def _default(option: Option) -> str:
     value = option.default
     if option.switch or value in ("", None, ()) or value == {}:
         return ""
-    return f" [{option.kind.show(value)}]"
+    return option.kind.show(value)

@@ -172,4 +172,5 @@ TLS_KEYS = (
     Key("names", Several(HostName()), "Hosts the certificate is for (SNI); without names it is the default"),
     Key("cert", FilePath(must="file"), "Certificate chain, PEM", required=True),
     Key("key", FilePath(must="file"), "Private key, PEM; without it, in the certificate's file"),
+    Key("password", Text(), "Password of an encrypted private key"),
 )

@@ -54,6 +54,11 @@ _LISTENERS = (
         help="Addresses and networks (CIDR) whose Forwarded fields and PROXY headers are believed",
     ),
     _bind(
+        name="forwarded",
+        kind=Choice(("x-forwarded", "forwarded", "")),
+        help="Header family that trusted proxies send; empty: none is believed",
+    ),
+    _bind(
         name="proxy_protocol", kind=Flag(), help="Connections from trusted addresses begin with a PROXY protocol header"
     ),
     _bind(name="takeover", kind=Flag(), help="Let apps take the socket over, for Upgrade and CONNECT"),

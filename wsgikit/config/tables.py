@@ -63,7 +63,7 @@ class TableReader:
         for raw, way in self._several("tls"):
             values, rest = self.keys(raw, tables.TLS_KEYS, way)
             self._no_more(rest, tables.TLS_KEYS, way)
-            found.append(values)
+            found.append(self._expand(values, way))
         return found
 
     def named(self, name: str) -> dict[str, dict[str, Any]]:
