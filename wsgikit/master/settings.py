@@ -83,6 +83,9 @@ class BindSettings:
     trusted: tuple[str, ...] = ()
     """Addresses and networks (CIDR) whose PROXY header and Forwarded fields are believed."""
 
+    forwarded: str = "x-forwarded"
+    """Header family that trusted peers send: "x-forwarded", "forwarded" (RFC 7239), or "" for none."""
+
     takeover: bool = False
     """Apps behind this listener may take the socket over."""
 

@@ -8,8 +8,8 @@ Under `wsgikit serve` the master makes one board and every worker inherits it. A
 one with the same interface: it works, and counts for its own process (and for what that process forks later).
 
 Measured with Python 3.11 on a busy virtual machine with two cores: `Table.update` and `add` 4.4 us, of which the two
-system calls of the lock are 1.5; 8 us a call when four processes do nothing else on different keys, 14 us on one and the
-same key; `Table.read` 1.7 us; storing a cell of a slot 0.1 us; making the board 0.1 ms.
+system calls of the lock are 1.5; 8 us a call when four processes do nothing else on different keys, 14 us on the same
+key; `Table.read` 1.7 us; storing a cell of a slot 0.1 us; making the board 0.1 ms.
 """
 
 from __future__ import annotations
