@@ -26,7 +26,7 @@ class HelpFormatter(argparse.HelpFormatter):
         if not action.option_strings:
             return super()._format_action_invocation(action)
         # an alias only one person in a hundred types makes the column unreadable
-        names = [name for name in action.option_strings if not name.startswith("--")] + action.option_strings[-1:]
+        names = [name for name in action.option_strings if not name.startswith("--")] + list(action.option_strings[-1:])
         value = f" {self._format_args(action, action.dest.upper())}" if action.nargs != 0 else ""
         return ", ".join(names) + value
 

@@ -1,6 +1,7 @@
 """Several apps behind one listener, by host and first path segments; until there is a Mount.
 
-Owns the choice of the app and the move of the path from PATH_INFO to SCRIPT_NAME. It must not know where apps come from.
+Owns the choice of the app and the move of the path from PATH_INFO to SCRIPT_NAME. Where apps come
+from it must not know.
 """
 
 from __future__ import annotations
