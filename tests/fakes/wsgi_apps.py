@@ -107,6 +107,19 @@ LEGAL: list[str] = []
 FAILING: list[str] = []
 BODIES: dict[str, bytes] = {}
 CLOSES: set[str] = set()
+# lists, tuples, and bodies whose first block has the length they declared
+WHOLE_AT_ONCE = {
+    "plain_list",
+    "list_of_blocks",
+    "tuple_of_blocks",
+    "empty_list",
+    "one_block_declared",
+    "redirect",
+    "repeated_fields",
+    "partial",
+    "encoded",
+    "file_body",
+}
 
 
 def _legal(body: bytes = WHOLE, *, closes: bool = True) -> Any:

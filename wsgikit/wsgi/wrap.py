@@ -23,10 +23,10 @@ The four hooks, all optional:
 `on_headers(response)`  the app has called start_response: change `response.status` and `response.headers` in place.
     Runs again on a fresh copy when the app changes its mind with exc_info.
 `on_body(response)`     after on_headers, on any response that has a body: return a `Transform` or None. A transform
-    that changes the length drops Content-Length and digests and weakens the ETag; Content-Length is computed anew
+    that changes the body drops Content-Length and digests and weakens the ETag; Content-Length is computed anew
     where the whole body is known before the headers must go: the app returned a list or tuple, or the first block
-    has the length it declared. Not asked for 1xx, 204 and 304. For HEAD it is asked, so that headers match GET, but
-    the transform is not run.
+    has the length it declared (Flask, Django). Else the transform's first block, also a b"", sends the head. Not
+    asked for 1xx, 204 and 304. For HEAD it is asked, so that headers match GET, but the transform is not run.
 `on_error(response)`    the app failed, in its call or while iterating, and nothing has been sent yet: call
     `response.restart(...)` and return the body to send, or `raise`. Called inside the except block.
 `on_close(response)`    after the app's iterable was closed (or the app's call failed): the request is over. The place
@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING
 
 from wsgikit.wsgi.wrap_body import TransformedBody, close_after
 from wsgikit.wsgi.wrap_head import ResponseHead
-from wsgikit.wsgi.wrap_transform import Blocks, Collect, Replace, Tap, Transform
+from wsgikit.wsgi.wrap_transform import Blocks, Collect, Discard, Replace, Tap, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     Rescue: TypeAlias = Callable[["Response"], bytes] | None
     Hooks: TypeAlias = tuple[Edit, Choose, Rescue, Edit]
 
-__all__ = ["Blocks", "Collect", "Replace", "Response", "Tap", "Transform", "wrap"]
+__all__ = ["Blocks", "Collect", "Discard", "Replace", "Response", "Tap", "Transform", "wrap"]
 
 
 class _Ended(Transform):
@@ -174,21 +174,21 @@ class Response(ResponseHead):
         transform = on_body(self) if on_body is not None and self.has_body else None
         if transform is None:
             return False
+        self._declared = self.content_length
         if not transform.keeps_length:
-            self._declared = self.content_length
             self.body_changes()
-            if transform.length is not None:
+            if transform.length is not None and self.has_body:
                 self.set("Content-Length", str(transform.length))
         if self.environ.get("REQUEST_METHOD") == "HEAD":
             return False
         self._transform = transform
-        self._pending = not transform.keeps_length and transform.length is None
+        self._pending = transform.wants_head or not (transform.keeps_length or transform.length is not None)
         return self._pending
 
     def _commit(self, length: int) -> None:
         """Give the head to the server; `length` is the Content-Length if the transform is through."""
         self._pending = False
-        if self._transform is None or self._transform.done:
+        if self.has_body and self._transform is not None and self._transform.done:
             self.set("Content-Length", str(length))
         self._server_write = self._server_start(self.status, self.headers)
 
@@ -210,38 +210,44 @@ class Response(ResponseHead):
         if transform.done:
             self.complete = True
             return b""
-        out = transform.feed(block)
-        self._seen += len(block)
-        self.complete = self.complete or transform.done
-        if self._seen == self._declared == len(block) and not self.complete:
+        if self._pending and self._seen == 0 and len(block) == self._declared:
             # The whole body in one block, as Flask and Django send it: Content-Length can be told after all.
-            out += transform.end()
+            return self._whole(transform, block)
+        self._seen += len(block)
+        out = transform.feed(block)
+        self.complete = self.complete or transform.done
+        return out
+
+    def _whole(self, transform: Transform, body: bytes) -> bytes:
+        self._seen += len(body)
+        out = transform.whole(body)
+        if self._pending:  # and has not begun another response instead
             self._transform = _ENDED
         return out
 
-    def end_body(self) -> bytes:
-        """What goes out when the app's iterable is exhausted."""
+    def end_body(self, before: int = 0) -> bytes:
+        """What goes out when the app's iterable is exhausted; `before`: bytes that go out with it."""
         self.complete = True
         transform = self._transform
         tail = b"" if transform is None or transform.done else transform.end()
         if self._pending:
             self._transform = _ENDED
-            self._commit(len(tail))
+            self._commit(before + len(tail))
         if tail:
             self.sent = True
         return tail
 
-    def pass_all(self, blocks: Iterable[bytes]) -> list[bytes]:
+    def pass_all(self, blocks: list[bytes] | tuple[bytes, ...]) -> list[bytes]:
         """A body that is wholly there: as many blocks out as in (at least), and a true Content-Length."""
-        out = [self._feed(block) if block else block for block in blocks]
         transform = self._transform
-        tail = b"" if transform is None or transform.done else transform.end()
-        if tail:
-            out[-1:] = [b"".join((*out[-1:], tail))]
-        if self._pending:
-            self._transform = _ENDED
-            self._commit(sum(map(len, out)))
-        return out
+        if transform is not None and self._pending and self._seen == 0:
+            out = self._whole(transform, b"".join(blocks))
+            if self._pending:
+                self._commit(len(out))
+            return [*(b"" for _ in blocks[1:]), out]
+        out_blocks = [self._feed(block) if block else block for block in blocks]
+        tail = self.end_body(sum(map(len, out_blocks)))
+        return [*out_blocks, tail] if tail else out_blocks
 
     def rescue(self) -> bytes:
         """Inside an except block: the body of another response if on_error makes one, else the exception again."""
@@ -264,8 +270,9 @@ class Response(ResponseHead):
 
     def deliver(self, iterable: Iterable[bytes]) -> Iterable[bytes]:
         """What to return to the server for what the app returned."""
+        # not isinstance: a subclass may do anything when it is iterated
         whole = type(iterable) is list or type(iterable) is tuple
-        if self._transform is not None and whole:
+        if self._transform is not None and isinstance(iterable, (list, tuple)) and whole:
             return self._close_later(self.pass_all(iterable))
         _, on_body, on_error, _ = self._hooks
         undecided = not self._started and (on_body is not None or on_error is not None)
@@ -277,7 +284,7 @@ class Response(ResponseHead):
 
     def _is_file(self, iterable: Iterable[bytes]) -> bool:
         wrapper = self.environ.get("wsgi.file_wrapper")
-        return isinstance(wrapper, type) and isinstance(iterable, wrapper)
+        return isinstance(wrapper, type) and issubclass(type(iterable), wrapper)
 
     def _close_later(self, iterable: Iterable[bytes]) -> Iterable[bytes]:
         if self._hooks[3] is None:

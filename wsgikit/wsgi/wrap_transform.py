@@ -1,11 +1,11 @@
 """Body transforms: what `wrap()` runs a response body through.
 
-Owns the protocol (`Transform`) and the four that cover most needs: `Blocks` (a function on each block), `Tap` (look,
-do not touch), `Collect` (the whole body at once, bounded) and `Replace` (another body instead). It must not know
-about headers, start_response or iteration: that is `wrap`'s business, so that each transform is a few lines.
+Owns the protocol (`Transform`) and the five that cover most needs: `Blocks` (a function on each block), `Tap` (look,
+do not touch), `Collect` (the whole body at once, bounded), `Replace` (another body instead) and `Discard` (none). It
+must not know about headers, start_response or iteration: that is `wrap`'s business, so each transform is a few lines.
 
-A transform belongs to one response. `wrap()` promises: `feed()` for every non-empty block in order, then `end()` once
-unless the client went away or the app failed; neither is called for HEAD, 204 and 304.
+A transform belongs to one response. `wrap()` promises: either `whole()` once, or `feed()` for every non-empty block in
+order and then `end()` once unless the client went away or the app failed. Nothing is called for HEAD, 204 and 304.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from wsgikit.errors import LimitError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Blocks", "Collect", "Replace", "Tap", "Transform"]
+__all__ = ["Blocks", "Collect", "Discard", "Replace", "Tap", "Transform"]
 
 
 class Transform:
     """Base class, and the identity.
 
-    `keeps_length`: what comes out has the same bytes count and meaning as what went in, so that Content-Length,
-    ETag and digests stay true. `length`: bytes of the final body when they are known beforehand; `wrap()` then sends
-    them as Content-Length. `done`: nothing more will come out, so the app need not be iterated any further.
+    `keeps_length`: the body stays what it is, so Content-Length, ETag and digests stay true. `length`: bytes of the
+    final body when they are known beforehand; `wrap()` then sends them as Content-Length. `wants_head`: hold the
+    headers back until the first block, as they may still change (a transform with neither of the two above always
+    does). `done`: nothing more will come out, so the app need not be iterated any further.
     """
 
     __slots__ = ()
     keeps_length = False
     length: int | None = None
+    wants_head = False
     done = False
 
     def feed(self, block: bytes) -> bytes:
@@ -40,6 +42,13 @@ class Transform:
     def end(self) -> bytes:
         """What is still to be sent after the last block."""
         return b""
+
+    def whole(self, body: bytes) -> bytes:
+        """The same for a body that is wholly there while the headers can still be changed.
+
+        That is so when the app returned a list or tuple, or when its first block has the length it declared.
+        """
+        return self.feed(body) + self.end()
 
 
 class Blocks(Transform):
@@ -119,3 +128,11 @@ class Replace(Transform):
 
     def end(self) -> bytes:
         return self.feed(b"")
+
+
+class Discard(Transform):
+    """Sends no body and leaves the headers alone: for a status that a hook has just changed to one without a body."""
+
+    __slots__ = ()
+    keeps_length = True
+    done = True

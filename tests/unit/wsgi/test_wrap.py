@@ -14,7 +14,7 @@ from wsgi_apps import BODIES, CLOSES, FAILING, LEGAL, WHOLE, make
 from wsgi_gateway import FileWrapper, drive, make_environ
 
 from wsgikit.errors import LimitError
-from wsgikit.wsgi.wrap import Blocks, Collect, Replace, Response, Tap, Transform, wrap
+from wsgikit.wsgi.wrap import Blocks, Collect, Discard, Replace, Response, Tap, Transform, wrap
 
 
 class Layer:
@@ -360,6 +360,42 @@ def test_replace_knows_its_length_and_does_not_run_the_app_to_its_end() -> None:
         seen = drive(Layer(app, on_body=lambda response: Replace(b"another")))
         assert (seen.body, seen.get("Content-Length")) == (b"another", "7")
         assert app.nexts <= 2
+
+
+class Etag(Transform):
+    """Sets a header from the body, where the body is there in time."""
+
+    keeps_length = True
+    wants_head = True
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+    def whole(self, body: bytes) -> bytes:
+        self.response.set("ETag", f'"{len(body)}"')
+        return body
+
+
+@pytest.mark.parametrize("name", [name for name in LEGAL if name not in ("no_content", "not_modified")])
+def test_a_transform_may_hold_the_head_back_and_leave_the_body_alone(name: str) -> None:
+    bare, seen = drive(make(name)), drive(Layer(make(name), on_body=Etag))
+    assert (seen.status, seen.body) == (bare.status, bare.body)
+    declared = bare.get("Content-Length")
+    if name in wsgi_apps.WHOLE_AT_ONCE:
+        assert seen.get("ETag") == f'"{len(bare.body)}"'
+        assert seen.get("Content-Length") == str(len(bare.body))
+    elif bare.body:
+        assert seen.get("Content-Length") == declared
+
+
+def test_discard_answers_without_a_body_and_leaves_the_headers_alone() -> None:
+    def not_modified(response: Response) -> Transform:
+        response.status = "304 Not Modified"
+        return Discard()
+
+    for name in ("plain_list", "eager_iterable", "lazy_iterable", "repeated_fields", "only_write"):
+        bare, seen = drive(make(name)), drive(Layer(make(name), on_body=not_modified))
+        assert (seen.status, seen.body, seen.headers) == ("304 Not Modified", b"", bare.headers)
 
 
 def page(response: Response) -> bytes:
