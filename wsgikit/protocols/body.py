@@ -1,0 +1,141 @@
+"""A request body on its way to the app: spooled before the call, or streamed during it.
+
+Owns the decoder, where decoded blocks go, the 100 (Continue) that is still owed, and the clock that a slow body is
+held against. It must not know sockets; streamed bytes come from a `Link`.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import IO
+
+from wsgikit.errors import LimitError, ProtocolError
+from wsgikit.protocols.link import Link
+from wsgikit.protocols.service import Settings
+from wsgikit.wire.http11 import Head, Limits, request_decoder
+from wsgikit.wsgi.exchange import Exchange
+from wsgikit.wsgi.spool import Spool
+from wsgikit.wsgi.stream_input import StreamInput
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Body:
+    """One request's body. `received`: decoded bytes so far; `rest`: undecoded bytes that are here already."""
+
+    __slots__ = (
+        "continue_due", "decoder", "exchange", "limit", "link", "received", "rest", "seconds", "since", "spool",
+        "trailers",
+    )  # fmt: skip
+
+    def __init__(self, head: Head, limits: Limits, limit: int, link: Link) -> None:
+        decoder = request_decoder(head, limits)
+        if decoder is None:
+            raise ValueError("this request has no body")
+        self.decoder = decoder
+        self.limit = limit
+        self.link = link
+        self.continue_due = head.expect_continue
+        self.received = 0
+        self.rest = b""
+        self.since = monotonic()
+        self.seconds = 0.0
+        self.spool: Spool | None = None
+        self.exchange: Exchange | None = None
+        self.trailers: list[tuple[str, str]] = []
+
+    @property
+    def done(self) -> bool:
+        return self.decoder.done
+
+    def decode(self, data: bytes) -> bytes:
+        """Decode what came from the peer. Raises ProtocolError, and LimitError("body-too-large", 413)."""
+        block = self.decoder.feed(data)
+        self.received += len(block)
+        if self.limit and self.received > self.limit:
+            raise LimitError("body-too-large", 413, f"the body is larger than {self.limit} bytes")
+        if self.decoder.done:
+            self.rest = self.decoder.rest
+            self.seconds = monotonic() - self.since
+            self.trailers += [(str(name, "latin-1"), str(value, "latin-1")) for name, value in self.decoder.trailers]
+        return block
+
+    # Spooled: before the app runs
+
+    def collect(self, settings: Settings) -> None:
+        """Read the body whole before the app runs. Tells a waiting client to send it."""
+        self.spool = Spool(settings.body_memory, settings.spool_dir)
+        if self.continue_due and not self.rest:
+            self.link.send(CONTINUE)
+        self.continue_due = False
+
+    def store(self, data: bytes) -> bool:
+        """Spool what came from the peer. True: the body is whole. Raises as `decode`, and OSError (disk full)."""
+        block = self.decode(data)
+        if block and self.spool is not None:
+            self.spool.write(block)
+        return self.decoder.done
+
+    # Streamed: while the app runs
+
+    def stream(self, exchange: Exchange) -> StreamInput:
+        """`wsgi.input` that reads from the connection as the app asks."""
+        self.exchange = exchange
+        return StreamInput(self._pull)
+
+    def _pull(self) -> bytes:
+        exchange = self.exchange
+        if exchange is None or exchange.complete or exchange.dead:
+            return b""  # an app that reads on after its response has ended
+        guard = exchange.guard
+        if guard is not None:
+            guard.leave()
+        try:
+            return self._next(exchange)
+        except ProtocolError:
+            exchange.persist = False
+            raise
+        finally:
+            if guard is not None:
+                guard.enter(exchange)
+
+    def _next(self, exchange: Exchange) -> bytes:
+        if self.continue_due:
+            self.continue_due = False
+            if not exchange.head_sent and not self.rest:  # after a final status 100 would be out of order
+                self.link.send(CONTINUE)
+        while not self.decoder.done:
+            data, self.rest = self.rest, b""
+            data = data or self.link.receive(self.received, self.since)
+            if not data:
+                self.decoder.eof()
+            block = self.decode(data)
+            if block:
+                return block
+        return b""
+
+    def drain(self, limit: int) -> bool:
+        """Throw away what the app left of a streamed body, as far as it is here already. True: the body is over."""
+        if self.continue_due:
+            return False  # the client may send the body or not, nobody can tell which
+        try:
+            while not self.decoder.done and self.rest and limit > 0:
+                data, self.rest = self.rest, b""
+                limit -= len(data)
+                self.decode(data)
+        except ProtocolError:
+            return False
+        return self.decoder.done
+
+    # After the response
+
+    def file(self) -> IO[bytes]:
+        """The spooled body as `wsgi.input`. The caller closes it."""
+        if self.spool is None:
+            raise ValueError("this body is streamed")
+        return self.spool.stream()
+
+    def discard(self) -> None:
+        """Let go of what was spooled."""
+        if self.spool is not None:
+            self.spool.close()

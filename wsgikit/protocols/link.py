@@ -1,0 +1,33 @@
+"""What a protocol asks of its connection, beyond the sending half that the WSGI core uses."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Protocol
+
+from wsgikit.wsgi.exchange import Guard
+from wsgikit.wsgi.transport import Transport
+
+
+class Link(Transport, Protocol):
+    """The worker's connection, as a protocol sees it."""
+
+    @property
+    def remote(self) -> str:
+        """The client's address, "" on a Unix socket."""
+
+    def describe(self, environ: dict[str, Any]) -> None:
+        """Add what is known of the peer: REMOTE_ADDR, REMOTE_PORT, TLS variables, `wsgikit.client_gone`."""
+
+    def receive(self, received: int, since: float) -> bytes:
+        """Wait for bytes of a streamed body; b"" when the peer ended its side.
+
+        `received` and `since` (bytes so far, monotonic start) are held against the body's time and rate.
+        Raises PeerTimeout, Disconnected.
+        """
+
+    def detach(self) -> socket.socket:
+        """Hand the socket over, blocking, once everything queued has been sent."""
+
+    def guard(self) -> Guard | None:
+        """The present thread's interruptible region; None when requests have no deadline."""

@@ -1,0 +1,290 @@
+"""One client's connection: what it waits for, and how its protocol's wishes become system calls.
+
+Ownership is what makes this safe without a lock on the way of a request: a connection is either *parked* (in the
+worker's table, armed in the poller) or owned by the one thread that took it out of the table. Only the output queue may
+be touched by two threads, when a response that is still being made meets a slow client; its own lock guards that.
+
+Owns the receiving side, stages (handshake, open, lingering) and timers of one connection. It must not know HTTP.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from wsgikit.errors import PeerTimeout
+from wsgikit.protocols import Action
+from wsgikit.workers.client_gone import ClientGone
+from wsgikit.workers.poller import READ
+from wsgikit.workers.sender import Sender
+from wsgikit.workers.stream import Stream
+
+if TYPE_CHECKING:
+    from wsgikit.workers.member import Guard
+    from wsgikit.workers.member import Member
+    from wsgikit.workers.worker import Worker
+
+GREETING, OPEN, QUEUED, LINGERING = range(4)
+"""Stages: before the protocol (PROXY header, TLS handshake); the protocol's; a pipelined request that let others go
+first; closing."""
+
+
+class Connection(Sender):
+    """A connection from accept to close. `remote` is the client's address, "" on a Unix socket."""
+
+    __slots__ = ("greeting", "member", "protocol", "remote", "remote_port", "stage", "variables")
+
+    def __init__(self, worker: Worker, stream: Stream, remote: str, remote_port: str) -> None:
+        super().__init__(worker, stream)
+        self.remote = remote
+        self.remote_port = remote_port
+        self.protocol: Any = None
+        self.variables: dict[str, str] | None = None  # of TLS: HTTPS, SSL_*
+        self.greeting: Any = None  # what comes before the protocol; called until it asks for nothing more
+        self.stage = OPEN
+        self.member: Member | None = None
+
+    # Events
+
+    def serve(self, member: Member) -> None:
+        """The poller told of this connection, and the calling thread owns it now."""
+        if self.contended:
+            if self.drained():
+                self.proceed(member, Action.CLOSE if self.gone else self.action)
+        elif self.stage == OPEN:
+            self._on_readable(member)
+        elif self.stage == QUEUED:
+            self.stage = OPEN
+            self._advance(member)
+        elif self.stage == LINGERING:
+            self._on_leftover()
+        else:
+            self._on_greeting(member)
+
+    def _on_readable(self, member: Member) -> None:
+        protocol = self.protocol
+        try:
+            data = self.stream.receive()
+        except OSError:
+            self.destroy()
+            return
+        if data is None:
+            self.park(self.stream.wants() or READ)
+            return
+        idle = protocol.idle
+        action = protocol.receive(data) if data else protocol.eof()
+        if action == Action.READ:
+            self._wait_on(idle)
+        else:
+            self.proceed(member, action)
+
+    def _wait_on(self, was_idle: bool) -> None:
+        """More of a request is to come: its head has one deadline, its body one that moves with what arrives."""
+        settings, body = self.worker.settings, self.protocol.body
+        if body is not None:
+            rate = settings.body_rate
+            earned = body.received / rate if rate else monotonic() - body.since
+            self.deadline = body.since + settings.body_timeout + earned
+        elif was_idle:
+            self.deadline = monotonic() + settings.head_timeout
+        self.park(READ)
+
+    def proceed(self, member: Member, action: Action) -> None:
+        """Do what the protocol wants, until the connection is parked or closed."""
+        while True:
+            if action == Action.RUN:
+                action = self._run(member)
+            if self.contended and not self.flushed(action):
+                return
+            if action == Action.READ:
+                self._keep()
+                return
+            if action == Action.NEXT:
+                if self.worker.ready:  # others wait: this client's next request goes behind them
+                    self._queue_up()
+                    return
+                action = self.protocol.advance()
+                if action == Action.READ:
+                    self._wait_on(True)
+                    return
+            elif action != Action.RUN:
+                self._end(action)
+                return
+
+    def _advance(self, member: Member) -> None:
+        action = self.protocol.advance()
+        if action == Action.READ:
+            self._wait_on(True)
+        else:
+            self.proceed(member, action)
+
+    def _keep(self) -> None:
+        """Wait for the next request."""
+        settings = self.worker.settings
+        self.deadline = monotonic() + (settings.idle_grace if self.worker.stopping else settings.keep_alive)
+        self.park(READ)
+
+    def _queue_up(self) -> None:
+        worker = self.worker
+        self.stage = QUEUED
+        self.deadline = monotonic() + worker.settings.head_timeout
+        worker.parked[self.fd] = self
+        worker.ready.append((self.fd, READ))
+
+    def _run(self, member: Member) -> Action:
+        lead, protocol = self.worker.lead, self.protocol
+        self.member = member
+        self.busy = True
+        protocol.polled = self.worker.polled
+        lead.before(member, protocol.head.path)
+        try:
+            action: Action = protocol.run()
+        finally:
+            lead.after(member)
+            self.member = None
+            if not self.contended:
+                self.busy = False
+        self.worker.count(self)
+        return Action.CLOSE if self.gone else action
+
+    def _end(self, action: Action) -> None:
+        if action == Action.LINGER and not self.gone:
+            self._linger()
+        else:
+            self.destroy()
+
+    # What the protocol asks besides
+
+    def describe(self, environ: dict[str, Any]) -> None:
+        """See `Link`."""
+        if self.remote:
+            environ["REMOTE_ADDR"] = self.remote
+            environ["REMOTE_PORT"] = self.remote_port
+        else:
+            environ["REMOTE_ADDR"] = ""
+        if self.variables is not None:
+            environ.update(self.variables)
+        environ["wsgikit.client_gone"] = ClientGone(self.stream.sock)
+
+    def guard(self) -> Guard | None:
+        """See `Link`."""
+        return None if self.member is None else self.member.guard
+
+    def receive(self, received: int, since: float) -> bytes:
+        """See `Link`."""
+        settings = self.worker.settings
+        poll: select.poll | None = None
+        while True:
+            with self.output.lock:  # a TLS object must not be read and written by two threads at once
+                try:
+                    data = self.stream.receive()
+                except OSError as error:
+                    raise self._lost(error) from None
+            if data is not None:
+                return data
+            earned = received / settings.body_rate if settings.body_rate else monotonic() - since
+            left = since + settings.body_timeout + earned - monotonic()
+            if left <= 0:
+                raise PeerTimeout("body", settings.body_timeout)
+            if poll is None:
+                poll = select.poll()
+                poll.register(self.fd, select.POLLIN)
+            poll.poll(max(1, int(left * 1000)))
+
+    def detach(self) -> socket.socket:
+        """See `Link`."""
+        self.flush()
+        self.stream.sock.setblocking(True)
+        return self.stream.sock
+
+    # Stages
+
+    def _on_greeting(self, member: Member) -> None:
+        """A PROXY header or TLS handshake goes on; `greeting` says when the protocol may begin."""
+        try:
+            mask = self.greeting(self)
+        except OSError:
+            self.destroy()
+            return
+        if mask:
+            self.park(mask)
+            return
+        self.greeting = None
+        self.stage = OPEN
+        if self.stream.pending():
+            self._on_readable(member)
+        else:
+            self.park(READ)
+
+    def _linger(self) -> None:
+        """Stop sending, and read on for a while: a close with unread data would reset what the client has not read."""
+        self.stage = LINGERING
+        self.deadline = monotonic() + self.worker.settings.linger
+        try:
+            self.stream.goodbye()
+            self.stream.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.destroy()
+            return
+        self.park(READ)
+
+    def _on_leftover(self) -> None:
+        try:
+            for _ in range(16):  # a client that never stops sending gets its turn, and the deadline its due
+                data = self.stream.sock.recv(64 * 1024)
+                if not data:
+                    self.destroy()
+                    return
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.destroy()
+            return
+        self.park(READ)
+
+    def _park(self, mask: int) -> None:
+        worker = self.worker
+        worker.parked[self.fd] = self
+        worker.poller.arm(self.fd, mask)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request of which no byte has come."""
+        return self.stage == OPEN and not self.contended and bool(self.protocol.idle)
+
+    def turn_away(self, *, plain: bool) -> None:
+        """Answer 503: the worker holds all the connections it may."""
+        if plain:
+            self._end(self.protocol.refuse(503))
+        else:
+            self.destroy()  # a handshake would cost more than the answer is worth
+
+    def expire(self, member: Member) -> None:
+        """The deadline has passed, and the calling thread has taken the connection out of the table."""
+        if self.contended:
+            with self.output.lock:
+                self.armed = False
+                self.output.clear()
+                self.abort()
+                if self.busy:
+                    return  # the app's thread finds out at its next block
+            self.destroy()
+        elif self.stage == OPEN:
+            self.proceed(member, self.protocol.expire())
+        else:
+            self.destroy()
+
+    def destroy(self) -> None:
+        """Close, and let the worker forget this connection. May be called twice."""
+        with self.output.lock:
+            fd, self.fd = self.fd, -1
+            if fd < 0:
+                return
+            gone, self.gone = self.gone, True
+            self.output.clear()
+        self.worker.forget(self, fd)
+        if not gone:
+            self.stream.goodbye()
+        self.stream.sock.close()

@@ -1,0 +1,101 @@
+"""What comes before the protocol: a PROXY header, a TLS handshake. Both run on the poller and cost no thread.
+
+A greeting is called with the connection whenever its socket is ready, until it returns 0: then the protocol begins. It
+returns the mask to wait for, and raises OSError when the connection is to be closed.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wsgikit.errors import ProtocolError
+from wsgikit.workers.listener import Listener
+from wsgikit.workers.poller import READ
+
+if TYPE_CHECKING:
+    from wsgikit.workers.connection import Connection
+
+Greeting = Callable[["Connection"], int]
+
+
+def make_greeting(listener: Listener, connection: Connection) -> Greeting | None:
+    """The greeting of a connection that was accepted on `listener`; None when the protocol begins at once."""
+    handshake = None if listener.tls is None else _Handshake(listener)
+    if listener.proxy_protocol and (not connection.remote or _is_trusted(listener, connection.remote)):
+        return _ProxyHeader(handshake)
+    return handshake
+
+
+def _is_trusted(listener: Listener, address: str) -> bool:
+    from ipaddress import ip_address
+
+    peer = ip_address(address.partition("%")[0])
+    return any(peer in network for network in listener.trusted)
+
+
+class _Handshake:
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def __call__(self, connection: Connection) -> int:
+        from wsgikit.workers.tls_stream import TlsStream, tls_variables
+
+        stream = connection.stream
+        if not isinstance(stream, TlsStream):
+            context = self._listener.tls
+            if context is None:
+                return 0
+            sock = context.wrap_socket(stream.sock, server_side=True, do_handshake_on_connect=False)
+            connection.stream = stream = TlsStream(sock)
+        if not stream.handshake():
+            return stream.wants()
+        connection.variables = tls_variables(stream.sock)
+        return 0
+
+
+class _ProxyHeader:
+    """Read exactly the header: what follows belongs to the handshake or the protocol."""
+
+    def __init__(self, then: Greeting | None) -> None:
+        self._then = then
+        self._done = False
+
+    def __call__(self, connection: Connection) -> int:
+        if not self._done:
+            if not self._read(connection):
+                return READ
+            self._done = True
+            if self._then is None:
+                return 0
+        return 0 if self._then is None else self._then(connection)
+
+    def _read(self, connection: Connection) -> bool:
+        from wsgikit.wire.proxy_protocol import LONGEST, parse_proxy_header
+
+        sock = connection.stream.sock
+        try:
+            seen = sock.recv(LONGEST, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        try:
+            header = parse_proxy_header(seen)
+        except ProtocolError as error:
+            raise OSError(str(error)) from None
+        if header is None:
+            if not seen:
+                raise OSError("the peer closed before its PROXY header was complete")
+            if len(seen) == LONGEST:
+                raise OSError("the PROXY header is too long")
+            # A level-triggered poller would tell of the same bytes again and again: take them, and keep them.
+            return self._wait_for_more(connection, seen)
+        sock.recv(header.end)
+        if header.source is not None:
+            connection.remote, connection.remote_port = header.source[0], str(header.source[1])
+        return True
+
+    def _wait_for_more(self, connection: Connection, seen: bytes) -> bool:
+        """Have the kernel tell only when more than this is here (SO_RCVLOWAT counts for poll on Linux)."""
+        connection.stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(seen) + 1)
+        return False

@@ -1,0 +1,200 @@
+"""The worker's main thread: time, limits, and the end.
+
+Owns everything that happens because time passes: the Date line, deadlines of connections and requests, heartbeat,
+recycling, and the steps of a graceful stop. It must not serve. Where it acts on a connection it first takes it out of
+the table of parked ones, as a serving thread would.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import select
+import sys
+import traceback
+from email.utils import formatdate
+from time import monotonic, time
+from typing import TYPE_CHECKING
+
+from wsgikit.scoreboard.cells import BUSY, HEARTBEAT, REFUSED, REQUESTS, RSS, THREADS
+from wsgikit.workers.member import Member
+
+if TYPE_CHECKING:
+    from wsgikit.workers.worker import Worker
+
+log = logging.getLogger("wsgikit.error")
+
+_TICK = 0.25  # the longest time between two looks at the deadlines
+_MEMORY_EVERY = 2.0  # seconds between two readings of the resident memory
+
+
+class Housekeeping:
+    """Keeps house for one worker. `request_limit` is the number of requests after which it is replaced."""
+
+    def __init__(self, worker: Worker) -> None:
+        settings = worker.settings
+        self.worker = worker
+        self.closing_listeners = False  # a serving thread empties the backlogs and closes them
+        self.request_limit: float = float("inf")
+        if settings.max_requests:
+            self.request_limit = settings.max_requests + random.randint(0, settings.max_requests_jitter)
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._stop_by: float | None = None
+        self._retiring = False
+        self._memory_next = 0.0
+        self._poll = select.poll()
+        self._poll.register(self._wake_read, select.POLLIN)
+        self._member: Member | None = None
+        self._second = 0
+
+    # What others call
+
+    def wake(self) -> None:
+        """Have it look now. From any thread and from signal handlers."""
+        try:
+            os.write(self._wake_write, b"x")
+        except (BlockingIOError, OSError):
+            pass
+
+    def stop(self, deadline: float) -> None:
+        """Stop gracefully until `deadline` (monotonic seconds). An earlier deadline wins over a later one."""
+        self._stop_by = deadline if self._stop_by is None else min(self._stop_by, deadline)
+        self.wake()
+
+    def retire(self, reason: str) -> None:
+        """The worker has served enough: ask to be replaced, once."""
+        if self._retiring:
+            return
+        self._retiring = True
+        self.request_limit = float("inf")
+        log.info("worker %d retires: %s", os.getpid(), reason)
+        if self.worker.around.retire is not None:
+            self.worker.around.retire(reason)
+        else:
+            self.stop(monotonic() + 30.0)
+
+    # The thread
+
+    def run(self) -> None:
+        """Keep house until the worker has stopped."""
+        self._member = Member()
+        while not self._over():
+            self._poll.poll(int(self._nap() * 1000))
+            self._empty_pipe()
+            self.tick()
+
+    def tick(self) -> None:
+        """One look at everything."""
+        now = monotonic()
+        self.renew_date()
+        if self._stop_by is not None and not self.worker.stopping:
+            self._begin_stop(now)
+        self._expire_connections(now)
+        self._expire_requests(now)
+        self._report(now)
+
+    def _nap(self) -> float:
+        """Until the next tick, or the next deadline of a request that is sooner."""
+        nap = _TICK
+        now = monotonic()
+        for member in self.worker.members:
+            exchange = member.guard.inside
+            if exchange is not None and exchange.deadline:
+                nap = min(nap, max(0.001, exchange.deadline - now))
+        if self._stop_by is not None:
+            nap = min(nap, max(0.001, self._stop_by - now), 0.05)
+        return nap
+
+    def _over(self) -> bool:
+        if not self.worker.stopping or self._stop_by is None:
+            return False
+        drained = not self.worker.open and not self.worker.acceptors
+        return drained or monotonic() >= self._stop_by
+
+    def _empty_pipe(self) -> None:
+        try:
+            os.read(self._wake_read, 4096)
+        except BlockingIOError:
+            pass
+
+    def renew_date(self) -> None:
+        """The Date line (RFC 9110 6.6.1), once a second for all responses."""
+        now = time()
+        if int(now) != self._second:
+            self._second = int(now)
+            line = f"Date: {formatdate(self._second, usegmt=True)}\r\n".encode("ascii")
+            for acceptor in self.worker.acceptors.values():
+                acceptor.service.lines.date = line
+
+    def _begin_stop(self, now: float) -> None:
+        """Responses say Connection: close from now on; idle connections get a little time for one more request."""
+        worker = self.worker
+        worker.stopping = True
+        for acceptor in worker.acceptors.values():
+            acceptor.service.stopping = True
+        self.closing_listeners = True
+        idle_until = now + worker.settings.idle_grace
+        for connection in list(worker.parked.values()):
+            if connection.is_idle:
+                connection.deadline = min(connection.deadline, idle_until)
+        worker.poller.wake()
+
+    def _expire_connections(self, now: float) -> None:
+        parked = self.worker.parked
+        member = self._member
+        for fd, connection in list(parked.items()):
+            if connection.deadline <= now and member is not None and parked.pop(fd, None) is connection:
+                connection.expire(member)
+
+    def _expire_requests(self, now: float) -> None:
+        worker = self.worker
+        for member in list(worker.members):
+            guard = member.guard
+            exchange = guard.inside
+            if guard.struck_at and now - guard.struck_at > worker.settings.interrupt_grace:
+                self.retire(f"thread {member.thread.name} does not come back from an interrupted request")
+            elif exchange is not None and exchange.deadline and exchange.deadline <= now:
+                connection = exchange.transport
+                stack = _stack(member)
+                line = connection.protocol.request_line()  # type: ignore[attr-defined]
+                if guard.strike(exchange, connection.protocol.give_up):  # type: ignore[attr-defined]
+                    log.error("%s: no answer within %g s; it was here:\n%s", line, worker.settings.timeout, stack)
+
+    def _report(self, now: float) -> None:
+        worker = self.worker
+        limit = worker.settings.max_rss
+        rss = 0
+        if now >= self._memory_next:
+            self._memory_next = now + _MEMORY_EVERY
+            rss = resident_memory()
+            if limit and rss > limit:
+                self.retire(f"resident memory {rss} above {limit} bytes")
+        slot = worker.around.slot
+        if slot is None:
+            return
+        cells = slot.cells
+        cells[HEARTBEAT] = int(now * 1000)
+        cells[REQUESTS] = worker.requests
+        cells[REFUSED] = worker.refused
+        cells[THREADS] = worker.settings.threads
+        cells[BUSY] = sum(member.guard.inside is not None for member in worker.members)
+        if rss:
+            cells[RSS] = rss
+
+
+def _stack(member: Member) -> str:
+    frame = sys._current_frames().get(member.thread.ident or 0)
+    return "" if frame is None else "".join(traceback.format_stack(frame)).rstrip()
+
+
+def resident_memory() -> int:
+    """This process's resident memory in bytes; 0 where the system does not tell (no /proc)."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            pages = file.read().split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * os.sysconf("SC_PAGESIZE")

@@ -1,0 +1,150 @@
+"""What a client has not taken yet: memory first, then a file, then the app is held back.
+
+Owns the queue of one connection's unsent bytes. Two threads may meet here, the app's that adds and the poller's that
+drains: `lock` guards the queue. It must not know when a socket is writable, nor who polls.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+from typing import IO
+
+_CHUNK = 128 * 1024  # read from a file at once where the system cannot send it itself
+
+
+class FilePart:
+    """Bytes of a file. `fd` is our own duplicate, or the spool's (`owned` false)."""
+
+    __slots__ = ("fd", "left", "offset", "owned")
+
+    def __init__(self, fd: int, offset: int, left: int, owned: bool) -> None:
+        self.fd = fd
+        self.offset = offset
+        self.left = left
+        self.owned = owned
+
+    def close(self) -> None:
+        if self.owned:
+            os.close(self.fd)
+
+
+class Output:
+    """Unsent bytes of one connection, in order.
+
+    `memory` and `spool` are the limits in bytes; `waiting` counts what is queued in memory, `spooled` in the spool file.
+    """
+
+    __slots__ = ("_folder", "_memory", "_parts", "_spool", "_spool_end", "_spool_limit", "lock", "spooled", "waiting")
+
+    def __init__(self, memory: int, spool: int, folder: str) -> None:
+        self.lock = Lock()
+        self._memory = memory
+        self._spool_limit = spool
+        self._folder = folder
+        self._parts: deque[memoryview | FilePart] = deque()
+        self._spool: IO[bytes] | None = None
+        self._spool_end = 0
+        self.waiting = 0
+        self.spooled = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
+    def room(self) -> bool:
+        """Whether one more block may be queued: memory or the spool file has not reached its limit."""
+        return self.waiting < self._memory or self.spooled < self._spool_limit
+
+    def add(self, data: bytes | memoryview) -> None:
+        """Queue a block. Past the memory limit it goes to the spool file; if that fails (disk full), to memory."""
+        if self.waiting >= self._memory and self._to_file(data):
+            return
+        self._parts.append(memoryview(data))
+        self.waiting += len(data)
+
+    def add_file(self, fd: int, offset: int, count: int) -> None:
+        """Queue a part of a file, by a descriptor that is ours from now on."""
+        self._parts.append(FilePart(fd, offset, count, owned=True))
+
+    def _to_file(self, data: bytes | memoryview) -> bool:
+        if self.spooled >= self._spool_limit:
+            return False
+        try:
+            if self._spool is None:
+                from tempfile import TemporaryFile
+
+                self._spool = TemporaryFile(dir=self._folder or None, prefix="wsgikit-output-", buffering=0)  # noqa: SIM115
+                self._spool_end = 0
+            fd = self._spool.fileno()
+            written = os.pwrite(fd, data, self._spool_end)
+        except OSError:
+            self._spool_limit = 0  # no room on the disk: from now on the app is held back instead
+            return False
+        last = self._parts[-1] if self._parts else None
+        if isinstance(last, FilePart) and not last.owned and last.offset + last.left == self._spool_end:
+            last.left += written
+        else:
+            self._parts.append(FilePart(fd, self._spool_end, written, owned=False))
+        self._spool_end += written
+        self.spooled += written
+        if written < len(data):
+            self._parts.append(memoryview(data)[written:])
+            self.waiting += len(data) - written
+        return True
+
+    def drain(self, send: Callable[[memoryview], int], send_file: Callable[[int, int, int], int]) -> int:
+        """Send what is queued as long as the socket takes it; returns the bytes sent. Hold `lock`.
+
+        `send` and `send_file` return how many bytes went, 0 for none now, and raise OSError for a broken connection.
+        """
+        total = 0
+        while self._parts:
+            part = self._parts[0]
+            if isinstance(part, FilePart):
+                sent = self._drain_file(part, send_file)
+                finished = part.left == 0
+            else:
+                sent = send(part)
+                finished = sent == len(part)
+                self.waiting -= sent
+                if not finished:
+                    self._parts[0] = part[sent:]
+            total += sent
+            if not finished:
+                break
+            self._parts.popleft()
+            if isinstance(part, FilePart):
+                part.close()
+        if not self._parts and self._spool is not None:
+            self._drop_spool()
+        return total
+
+    def _drain_file(self, part: FilePart, send_file: Callable[[int, int, int], int]) -> int:
+        sent = 0
+        while part.left:
+            count = send_file(part.fd, part.offset, part.left)
+            if count == 0:
+                break
+            part.offset += count
+            part.left -= count
+            sent += count
+            if not part.owned:
+                self.spooled -= count
+        return sent
+
+    def clear(self) -> None:
+        """Throw everything away: the connection is gone. Hold `lock`."""
+        for part in self._parts:
+            if isinstance(part, FilePart):
+                part.close()
+        self._parts.clear()
+        self.waiting = self.spooled = 0
+        if self._spool is not None:
+            self._drop_spool()
+
+    def _drop_spool(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None

@@ -1,0 +1,217 @@
+"""A worker: threads that share a poller, the connections they serve, and how it all ends.
+
+    worker = Worker(app, listeners, WorkerSettings(threads=8))
+    worker.run()                     # in the main thread, until stop() or abort()
+
+Owns the tables of connections and the life of the threads. The main thread keeps house (see `housekeeping`); it does not
+serve. It must not know configuration, other workers' processes, or what a protocol does with its bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+from wsgiref.types import WSGIApplication
+
+from wsgikit.observe.record import Access
+from wsgikit.scoreboard.cells import AVAILABLE, CONNECTIONS
+from wsgikit.wire.http11 import Limits
+from wsgikit.workers.acceptor import Balance
+from wsgikit.workers.housekeeping import Housekeeping
+from wsgikit.workers.lead import Lead
+from wsgikit.workers.listener import Listener
+from wsgikit.workers.member import Member
+from wsgikit.workers.poller import make_poller
+from wsgikit.workers.services import make_acceptors
+from wsgikit.workers.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from wsgikit.scoreboard import Scoreboard, Slot
+    from wsgikit.workers.connection import Connection
+
+log = logging.getLogger("wsgikit.error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a worker has around it. All of it is optional: an embedded server has none."""
+
+    limits: Limits = Limits()
+    record: Callable[[Access], None] | None = None
+    """Access log."""
+    board: Scoreboard | None = None
+    slot: Slot | None = None
+    siblings: int = 1
+    """Workers that share the listeners."""
+    retire: Callable[[str], None] | None = None
+    """Told, with the reason, that this worker wants to be replaced; None: it stops by itself."""
+
+
+class Worker:
+    """See the module's text. `app` is a WSGI application."""
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        listeners: Sequence[Listener],
+        settings: WorkerSettings,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        self.app = app
+        self.settings = settings
+        self.around = around = surroundings or Surroundings()
+        self.poller = make_poller(settings.poller)
+        self.parked: dict[int, Connection] = {}  # the sender half is what is stored and read; see `Sender.park`
+        self.open: set[Connection] = set()
+        self.ready: deque[tuple[int, int]] = deque()  # polled and not yet served
+        self.lead = Lead(settings.lead_slow, settings.lead_long)
+        self.members: list[Member] = []
+        self.polled = 0.0
+        self.requests = 0
+        self.refused = 0
+        self.stopping = False
+        self.finished = False
+        self._cells = None if around.slot is None else around.slot.cells
+        self.balance: Balance | None = None
+        if around.siblings > 1 and around.board is not None and around.slot is not None:
+            self.balance = Balance(around.board, around.slot)
+        self.acceptors = {acceptor.fd: acceptor for acceptor in make_acceptors(self, listeners)}
+        self.housekeeping = Housekeeping(self)
+
+    # Life
+
+    def run(self) -> None:
+        """Serve until stopped. Blocks; call it from the main thread when signals are to reach it."""
+        self.start()
+        try:
+            self.housekeeping.run()
+        finally:
+            self.finish()
+
+    def start(self) -> None:
+        """Start the threads."""
+        self.housekeeping.renew_date()
+        for acceptor in self.acceptors.values():
+            acceptor.watch()
+        threads = self.settings.threads
+        for number in range(threads):
+            threading.Thread(target=self._serve, name=f"wsgikit-{number + 1}", daemon=True).start()
+        if threads > 1:
+            threading.Thread(target=self.lead.watch, name="wsgikit-watchdog", daemon=True).start()
+
+    def stop(self, grace: float) -> None:
+        """Finish what is under way, within `grace` seconds. May be called from a signal handler, and twice."""
+        self.housekeeping.stop(monotonic() + grace)
+
+    def abort(self) -> None:
+        """Stop now: requests under way are cut off."""
+        self.stop(0.0)
+
+    def finish(self) -> None:
+        """Let the threads end and close what is left."""
+        self.finished = True
+        self.lead.end()
+        self.poller.wake()
+        for connection in list(self.open):
+            connection.abort()
+        deadline = monotonic() + 0.5  # threads in the app are left to the end of the process
+        for member in list(self.members):
+            member.thread.join(max(0.0, deadline - monotonic()))
+        if not any(member.thread.is_alive() for member in self.members):
+            for connection in list(self.open):
+                connection.destroy()
+            self.poller.close()
+
+    # Threads
+
+    def _serve(self) -> None:
+        member = Member()
+        self.members.append(member)
+        lead = self.lead
+        while not self.finished:
+            lead.take(member)
+            try:
+                while member.leads and not self.finished:
+                    if self.ready:
+                        self._serve_one(member)
+                    else:
+                        self._poll()
+            except Exception:
+                log.critical("an error in wsgikit itself; the connection is closed", exc_info=True)
+            if member.leads:
+                lead.give(member)
+
+    def _poll(self) -> None:
+        cells = self._cells
+        if cells is None:
+            self.ready.extend(self.poller.wait(self._patience()))
+        else:
+            cells[AVAILABLE] = 1
+            self.ready.extend(self.poller.wait(self._patience()))
+            cells[AVAILABLE] = 0
+        self.polled = monotonic()
+
+    def _patience(self) -> float:
+        """How long the poller may wait: for ever, or until a paused listener is due."""
+        patience = -1.0
+        for acceptor in self.acceptors.values():
+            left = acceptor.pause_left()
+            if left >= 0 and (patience < 0 or left < patience):
+                patience = left
+        if self.housekeeping.closing_listeners:
+            self.housekeeping.closing_listeners = False
+            for acceptor in self.acceptors.values():
+                acceptor.empty()
+            self.acceptors = {}
+        return patience
+
+    def _serve_one(self, member: Member) -> None:
+        try:
+            fd = self.ready.popleft()[0]
+        except IndexError:
+            return
+        connection = self.parked.pop(fd, None)
+        if connection is not None:
+            try:
+                connection.serve(member)
+            except Exception:
+                connection.destroy()
+                raise
+        else:
+            acceptor = self.acceptors.get(fd)
+            if acceptor is not None:
+                acceptor.on_ready()
+
+    # Connections
+
+    def admit(self, connection: Connection) -> None:
+        """A connection was accepted."""
+        self.poller.add(connection.fd, 0)
+        self.open.add(connection)
+        if self._cells is not None:
+            self._cells[CONNECTIONS] = len(self.open)
+
+    def forget(self, connection: Connection, fd: int) -> None:
+        """A connection is about to be closed."""
+        if self.parked.get(fd) is connection:
+            del self.parked[fd]
+        self.open.discard(connection)
+        try:
+            self.poller.remove(fd)
+        except OSError:  # not registered (any more)
+            pass
+        if self._cells is not None:
+            self._cells[CONNECTIONS] = len(self.open)
+        if self.stopping and not self.open:
+            self.housekeeping.wake()
+
+    def count(self, connection: Connection) -> None:
+        """A request was answered."""
+        self.requests += 1
+        if self.requests >= self.housekeeping.request_limit:
+            self.housekeeping.retire(f"{self.requests} requests served")

@@ -1,0 +1,275 @@
+"""The response side of one request: start_response, write(), framing, and the order in which bytes may leave.
+
+Owns the state machine of PEP 3333: nothing is sent before the first non-empty block or the end; an error may replace
+status and headers until then; after that it aborts. It must not know sockets (it writes to a `Transport`), nor when the
+connection is read again (it only says whether it may persist).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol
+
+from wsgikit.errors import Disconnected
+from wsgikit.wsgi.file_wrapper import FileWrapper, regular_file
+from wsgikit.wsgi.response_head import ResponseHead
+from wsgikit.wsgi.transport import Transport
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
+
+_JOIN = 16 * 1024  # below this, copying blocks together costs less than a second system call or an iovec
+_BODILESS = frozenset((204, 304))  # 1xx never gets here (RFC 9110 15.3.5, 15.4.5)
+
+
+class Guard(Protocol):
+    """The region of a thread in which a request's deadline may interrupt it: the app's code and nothing else."""
+
+    def enter(self, exchange: Exchange) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+class Lines:
+    """Head lines that depend on the server, not on the app. One object a listener; housekeeping renews `date`."""
+
+    __slots__ = ("date", "server")
+
+    def __init__(self, server: str) -> None:
+        self.date = b""
+        self.server = f"Server: {server}\r\n".encode("latin-1") if server else b""
+
+
+class Exchange:
+    """One request's response. `persist` is true while the connection may serve another request afterwards."""
+
+    __slots__ = (
+        "_chunked", "_claim", "_lines", "called", "closers", "complete", "content_length", "dead", "deadline", "debug",
+        "guard", "head", "head_sent", "is_head", "minor", "persist", "sent", "transport",
+    )  # fmt: skip
+
+    def __init__(self, transport: Transport, lines: Lines, method: str, minor: int, persist: bool) -> None:
+        self.transport = transport
+        self._lines = lines
+        self._claim = [None]  # whoever pops the element may send the head: the app's thread or a deadline
+        self.is_head = method == "HEAD"
+        self.minor = minor
+        self.persist = persist
+        self.called = False
+        self.head: ResponseHead | None = None
+        self.head_sent = False
+        self.complete = False
+        self.dead = False
+        self.content_length: int | None = None  # what the client was told, once the head is out
+        self._chunked = False
+        self.sent = 0
+        self.closers: list[Callable[[], object]] | None = None
+        self.guard: Guard | None = None  # set while the app's call may be interrupted
+        self.deadline = 0.0  # monotonic seconds; 0: none
+        self.debug = False
+
+    # What the app calls
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], None]:
+        """PEP 3333 start_response. Raises what `ResponseHead` raises, at once, while the app can still react."""
+        if exc_info is not None:
+            try:
+                if self.head_sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # a kept traceback keeps every frame of the app alive
+        elif self.called:
+            raise RuntimeError("start_response was called a second time without exc_info (PEP 3333)")
+        self.called = True
+        self.head = None
+        self.head = ResponseHead(status, headers)
+        return self.write
+
+    def write(self, data: bytes, /) -> None:
+        """PEP 3333 write(): `data` is sent, or queued by the operating system or us, when this returns."""
+        if type(data) is not bytes:
+            raise TypeError(f"write() takes bytes, not {type(data).__name__} (PEP 3333)")
+        if self.complete:
+            raise RuntimeError("write() was called after the response had ended (PEP 3333)")
+        limit = None if self.head is None or self._bodiless() else self.head.length
+        past = limit is not None and self.sent + len(data) > limit
+        if self.guard is None:
+            self.send(data)
+        else:
+            self.guard.leave()  # an interruption must not cut our own sending in half
+            try:
+                self.send(data)
+            finally:
+                self.guard.enter(self)
+        if past:
+            raise ValueError(f"write() went past Content-Length {limit} (PEP 3333)")
+
+    def early_hints(self, headers: list[tuple[str, str]], /) -> None:
+        """Send 103 Early Hints (RFC 8297). Ignored for HTTP/1.0 clients and once the response has begun."""
+        if self.minor and not self.head_sent and not self.dead:
+            head = ResponseHead("200 OK", headers)
+            self.transport.send(b"HTTP/1.1 103 Early Hints" + head.lines[len(b"HTTP/1.1 200 OK") :] + b"\r\n")
+
+    def on_close(self, callback: Callable[[], object], /) -> None:
+        """Have `callback` called once, after the response was sent or aborted and close() has run."""
+        if self.closers is None:
+            self.closers = []
+        self.closers.append(callback)
+
+    # What the server calls
+
+    def send(self, block: bytes) -> None:
+        """Send one block of the body; the head goes with the first one that is not empty."""
+        if type(block) is not bytes:
+            raise TypeError(f"the app's iterable gave {type(block).__name__}, not bytes (PEP 3333)")
+        if not block:
+            return
+        if not self.head_sent:
+            self._begin(block, None)
+            return
+        if self._bodiless() or self.complete:
+            return
+        self._count(block)
+        if not self._chunked:
+            block = self._clip(block)
+            if block:
+                self.transport.send(block)
+        elif len(block) < _JOIN:
+            self.transport.send(b"%x\r\n%b\r\n" % (len(block), block))
+        else:
+            self.transport.send_parts((b"%x\r\n" % len(block), block, b"\r\n"))
+
+    def send_list(self, blocks: list[bytes] | tuple[bytes, ...]) -> None:
+        """Send a whole body that is in memory already. Its length is known, so that it needs no chunks."""
+        if len(blocks) == 1:
+            body = blocks[0]
+            if type(body) is not bytes:
+                raise TypeError(f"the app's iterable gave {type(body).__name__}, not bytes (PEP 3333)")
+            self._begin(body, len(body))
+        else:
+            self._begin_many(blocks)
+        self.finish()
+
+    def _begin_many(self, blocks: list[bytes] | tuple[bytes, ...]) -> None:
+        total = 0
+        for block in blocks:
+            if type(block) is not bytes:
+                raise TypeError(f"the app's iterable gave {type(block).__name__}, not bytes (PEP 3333)")
+            total += len(block)
+        if total < _JOIN:
+            self._begin(b"".join(blocks), total)
+            return
+        self._begin(b"", total)
+        for block in blocks:
+            self.send(block)
+
+    def send_file(self, wrapper: FileWrapper) -> bool:
+        """Send the app's own file wrapper by the platform's means. False: iterate it instead."""
+        found = regular_file(wrapper)
+        if found is None:
+            return False
+        file, offset, left = found
+        self._begin(b"", left)
+        count = left if self.content_length is None else min(left, self.content_length)
+        if count and not self._bodiless():
+            self.transport.send_file(file, offset, count)
+            self.sent += count
+        self.finish()
+        return True
+
+    def finish(self) -> None:
+        """The body has ended. Raises ValueError when it was shorter than its Content-Length."""
+        if self.complete:
+            return
+        if not self.head_sent:
+            self._begin(b"", 0)
+        self.complete = True
+        if self._bodiless():
+            return
+        if self._chunked:
+            self.transport.send(b"0\r\n\r\n")
+        elif self.content_length is not None and self.sent < self.content_length:
+            self.persist = False
+            raise ValueError(f"the body ended after {self.sent} bytes of its Content-Length {self.content_length}")
+
+    def satisfied(self) -> bool:
+        """Whether nothing more of the body can be sent, so that the app need not be asked for more."""
+        return self.head_sent and (self._bodiless() or self.sent == self.content_length)
+
+    def claim(self) -> bool:
+        """Take the right to send the head. Only the first caller gets it."""
+        try:
+            self._claim.pop()
+        except IndexError:
+            return False
+        return True
+
+    def _bodiless(self) -> bool:
+        return self.is_head or (self.head is not None and self.head.code in _BODILESS)
+
+    def _count(self, block: bytes) -> None:
+        self.sent += len(block)
+
+    def _clip(self, block: bytes) -> bytes:
+        """Cut what goes past Content-Length: the client would read it as the next response."""
+        if self.content_length is not None and self.sent > self.content_length:
+            block = block[: len(block) - (self.sent - self.content_length)]
+            self.sent = self.content_length
+        return block
+
+    def _begin(self, body: bytes, total: int | None) -> None:
+        """Send the head, with `body` behind it. `total`: the whole body's length in bytes, where it is known."""
+        head = self.head
+        if head is None:
+            raise RuntimeError("the app sent a body, or ended, without a successful start_response (PEP 3333)")
+        if not self.claim():
+            self.dead = True
+            raise Disconnected("the response was given up before the app began it")
+        self.head_sent = True
+        length = head.length
+        if length is None and total is not None:
+            length = total
+        parts = [head.lines]
+        if not head.has_date:
+            parts.append(self._lines.date)
+        if not head.has_server:
+            parts.append(self._lines.server)
+        code = head.code
+        if code == 205:
+            length, body = 0, b""  # RFC 9110 15.3.6
+        if code in _BODILESS:
+            if code == 304 and head.length is not None:
+                parts.append(b"Content-Length: %d\r\n" % head.length)  # the length a 200 would have had
+            body = b""
+        elif self.is_head:
+            if length is not None and (head.length is not None or total):
+                parts.append(b"Content-Length: %d\r\n" % length)
+            body = b""
+        elif length is not None:
+            self.content_length = length
+            parts.append(b"Content-Length: %d\r\n" % length)
+        elif self.minor:
+            self._chunked = True
+            parts.append(b"Transfer-Encoding: chunked\r\n")
+        else:
+            self.persist = False  # HTTP/1.0 and no length: the end of the connection ends the body
+        if not self.persist:
+            parts.append(b"Connection: close\r\n")
+        elif not self.minor:
+            parts.append(b"Connection: keep-alive\r\n")
+        parts.append(b"\r\n")
+        self._send_first(parts, body)
+
+    def _send_first(self, parts: list[bytes], body: bytes) -> None:
+        if body:
+            self.sent = len(body)
+            if self._chunked:
+                parts += (b"%x\r\n" % len(body), body, b"\r\n")
+            else:
+                parts.append(self._clip(body))
+        if len(body) < _JOIN:
+            self.transport.send(b"".join(parts))
+        else:
+            self.transport.send_parts(parts)
