@@ -58,7 +58,8 @@ def _persistence() -> list[Vector]:
                accept(Call(), persists=False), level="MUST", source="RFC 9112 9.6"),
         vector("H50-plain", "HTTP/1.0", message(b"GET / HTTP/1.0", HOST), accept(Call(), persists=False), level="MUST",
                source=source),
-        vector("H50-keep-alive", "HTTP/1.0 with keep-alive", message(b"GET / HTTP/1.0", HOST, b"Connection: keep-alive"),
+        vector("H50-keep-alive", "HTTP/1.0 with keep-alive",
+               message(b"GET / HTTP/1.0", HOST, b"Connection: keep-alive"),
                Outcome(replies=(kept,), calls=(Call(),), persists=True), accept(Call(), persists=False), level="MAY",
                source=source, note="only if the server says keep-alive too"),
         vector("H50-close", "HTTP/1.0 with close and a second request",
@@ -107,7 +108,7 @@ def _expectations() -> list[Vector]:
     asked = Outcome(replies=(reply(200),), calls=(_POST,), persists=True, interim=(100,))
     old = message(b"POST / HTTP/1.0", HOST, wait, length)
     return [
-        vector("H54-length", "the body comes after 100", post(wait, length), asked, accept(_POST, persists=None),
+        vector("H54-length", "the body comes after 100", post(wait, length), asked,
                refused(silent=False), level="MUST", source=source, later=b"hello",
                note="100 or a final response at once; waiting for the body is forbidden"),
         vector("H54-chunked", "a chunked body comes after 100", post(wait, b"Transfer-Encoding: chunked"), asked,
@@ -132,8 +133,8 @@ def _upgrades() -> list[Vector]:
     upgrade = (b"Connection: Upgrade", b"Upgrade: unknown/1")
     settings = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAAP__")
     return [
-        vector("H57-unknown", "an upgrade that nobody knows", get(*upgrade), accept(Call()), level="MUST", source=source,
-               note="no 101"),
+        vector("H57-unknown", "an upgrade that nobody knows", get(*upgrade), accept(Call()), level="MUST",
+               source=source, note="no 101"),
         vector("H57-h2c", "an upgrade to HTTP/2", get(*settings), accept(Call()), level="MAY",
                source=source + ", RFC 9113 3.1", note="ignored"),
         vector("H57-http-1.0", "an upgrade in HTTP/1.0", message(b"GET / HTTP/1.0", HOST, *upgrade),

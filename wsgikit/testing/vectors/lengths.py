@@ -48,8 +48,8 @@ def _length_values() -> list[Vector]:
         vector("H26-lines-equal", "the same length in two lines",
                post(b"Content-Length: 5", b"Content-Length: 5", body=b"hello"), refuse("repeated-content-length"),
                refused(), accept(_POST), level="rec", source="RFC 9110 8.6", note="refused, or read as one"),
-        vector("H26-list-differs", "two lengths in one line", _with_length(b"5, 6"), refuse("bad-content-length"), _MUST,
-               level="MUST", source="RFC 9112 6.3"),
+        vector("H26-list-differs", "two lengths in one line", _with_length(b"5, 6"), refuse("bad-content-length"),
+               _MUST, level="MUST", source="RFC 9112 6.3"),
         *variations(
             "H26",
             [("lines-differ", post(b"Content-Length: 5", b"Content-Length: 6", body=b"hello!")),

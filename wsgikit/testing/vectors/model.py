@@ -92,7 +92,7 @@ class Outcome:
 
     `replies`   the final responses in order
     `calls`     the calls of the app in order, FOLLOW_UP not counted
-    `persists`  the connection takes another request; None: not judged
+    `persists`  the connection takes another request; None: it may or not (if it does, FOLLOW_UP must be answered)
     `silent`    the last reply may be missing: the server may close without one
     `interim`   statuses of the interim responses before `later` is sent
     `code`      our parser's error code ("" for none): the verdict is the same at every split
