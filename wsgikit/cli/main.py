@@ -29,7 +29,9 @@ USAGE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 def run(arguments: list[str]) -> int:
     """Run `wsgikit` with its arguments. Returns the exit status: 2 for what the caller got wrong."""
     try:
-        return _run(arguments)
+        status = _run(arguments)
+        sys.stdout.flush()
+        return status
     except WsgikitError as error:
         return report(error)
     except KeyboardInterrupt:

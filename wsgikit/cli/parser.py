@@ -16,8 +16,9 @@ from wsgikit.loader import nearest
 USAGE = 2
 
 
-class HelpFormatter(argparse.HelpFormatter):
-    """`-b, --bind ADDRESS` in place of `-b ADDRESS, --bind ADDRESS`, and defaults looked up when help is shown."""
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Descriptions as they are written, `-b, --bind ADDRESS` in place of `-b ADDRESS, --bind ADDRESS`, and defaults looked up when
+    help is shown."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32)

@@ -51,13 +51,14 @@ def limits(config: Config) -> Limits:
 def group_settings(config: Config) -> tuple[GroupSettings, ...]:
     """All groups, the front group (it has the public listeners) first."""
     shared = {name: config.values[name] for name in _names(GroupSettings) if name in config.values}
-    front = GroupSettings(workers=master_settings(config).workers, **shared)
+    env = config.values.get("env", {})
+    front = GroupSettings(workers=master_settings(config).workers, env=env, **shared)
     fields = {field.name for field in dataclasses.fields(GroupSettings)}
     found = [front]
     for name in config.groups:
         values = {BY_NAME[key].attribute: value for key, value in _group_values(config, name).items()}
         own = {key: _counted(key, value) for key, value in values.items() if key in fields}
-        found.append(GroupSettings(name=name, **{**shared, **own}))
+        found.append(GroupSettings(name=name, **{**shared, **own, "env": env | own.get("env", {})}))
     return tuple(found)
 
 

@@ -23,7 +23,7 @@ _HIGHEST = 2**62
 
 
 class Kind:
-    """Base of all kinds. `metavar` stands for the value in `--help`."""
+    """Base of all kinds."""
 
     metavar: ClassVar[str] = "TEXT"
     # whether the flag may be given several times, each adding a value
@@ -33,6 +33,11 @@ class Kind:
     def allowed(self) -> str:
         """What is allowed, in words that complete "must be ..."."""
         return "text"
+
+    @property
+    def typed(self) -> str:
+        """What stands for the value in `--help`."""
+        return self.metavar
 
     def from_text(self, text: str) -> Any:
         """Read what a person typed or put into the environment. ValueError when it is not allowed."""
@@ -77,6 +82,10 @@ class Choice(Kind):
     @property
     def allowed(self) -> str:
         return "one of " + ", ".join(repr(word) for word in self.words)
+
+    @property
+    def typed(self) -> str:
+        return "|".join(word for word in self.words if word)
 
     def from_toml(self, value: Any) -> str:
         if not isinstance(value, str) or value not in self.words:
@@ -245,12 +254,34 @@ class FilePath(Kind):
 
 
 @dataclass(frozen=True)
+class Network(Kind):
+    """An IP address, or a network as CIDR."""
+
+    metavar: ClassVar[str] = "NETWORK"
+
+    @property
+    def allowed(self) -> str:
+        return "an IP address or network, such as '10.0.0.0/8' or '::1'"
+
+    def from_toml(self, value: Any) -> str:
+        from ipaddress import ip_network
+
+        if not isinstance(value, str):
+            raise ValueError  # noqa: TRY004 - the one error of a kind
+        ip_network(value, strict=False)
+        return value
+
+
+@dataclass(frozen=True)
 class Several(Kind):
     """A list; typed as one text, its values are separated by commas."""
 
     each: Kind
-    metavar: ClassVar[str] = "VALUE"
     repeats: ClassVar[bool] = True
+
+    @property
+    def typed(self) -> str:
+        return self.each.typed
 
     @property
     def allowed(self) -> str:

@@ -18,7 +18,7 @@ class StartSettings:
     """`pkg.mod:app`, `pkg.mod:factory()` or `pkg.mod`. Takes the place of a missing `[[mount]]`."""
 
     chdir: str = ""
-    """Folder to work in; apps are looked for there first. Empty: where the command was typed."""
+    """Folder to work in; apps are looked for there. Empty: where the command was typed."""
 
     pythonpath: tuple[str, ...] = ()
     """Folders to look for modules in, before all others."""

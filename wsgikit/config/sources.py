@@ -58,7 +58,7 @@ def add_options(parser: argparse.ArgumentParser, options: Iterable[Option]) -> N
             add(negative, **common, help=argparse.SUPPRESS, action="store_const", const="false")
         else:
             form = "append" if option.repeats else "store"
-            action = add(*option.spellings, **common, help=shown, action=form, metavar=option.kind.metavar)
+            action = add(*option.spellings, **common, help=shown, action=form, metavar=option.kind.typed)
         action.shown_default = partial(_default, option)
 
 

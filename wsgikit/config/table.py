@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from wsgikit.config.kinds import Choice, Duration, FilePath, Flag, Integer, Mode, Pairs, Several, Size, Text
+from wsgikit.config.kinds import Choice, Duration, FilePath, Flag, Integer, Mode, Network, Pairs, Several, Size, Text
 from wsgikit.config.listen import Listen
 from wsgikit.config.option import Option
 
@@ -49,7 +49,7 @@ _LISTENERS = (
     ),
     _bind(
         name="trusted",
-        kind=Several(Text("an address or network")),
+        kind=Several(Network()),
         flags=("--forwarded-allow-ips",),
         help="Addresses and networks (CIDR) whose Forwarded fields and PROXY headers are believed",
     ),
@@ -70,8 +70,12 @@ OPTIONS: tuple[Option, ...] = (
         kind=Text("package.module:name"),
         help="App to serve where the file has no `[[mount]]`: `pkg.mod:app` or `pkg.mod:factory()`",
     ),
-    _start(name="chdir", kind=FilePath(must="folder"), help="Folder to work in; modules are looked for there first"),
-    _start(name="pythonpath", kind=Several(FilePath(must="folder")), help="Further folders to look for modules in"),
+    _start(name="chdir", kind=FilePath(must="folder"), help="Folder to work in; modules are looked for there"),
+    _start(
+        name="pythonpath",
+        kind=Several(FilePath(must="folder")),
+        help="Folders to look for modules in, before all others",
+    ),
     _start(name="env", kind=Pairs(), inner=True, flags=("-e",), help="Environment variable for the apps"),
     _bind(name="bind", field="address", kind=Listen(_LISTENERS), flags=("-b",), help=f"Address to listen on: {_PORTS}"),
     *_LISTENERS,

@@ -1,0 +1,107 @@
+"""From the sources of a configuration to a Plan for the master.
+
+Owns the seam between options and rooms: settings in, callables out that load the apps and serve them after the fork.
+A reload calls `make_plan` again, so everything here is read anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from wsgikit.config import build
+from wsgikit.config.resolve import Config, Sources
+from wsgikit.master.plan import GroupPlan, Plan, WorkerSpec
+
+if TYPE_CHECKING:
+    from wsgikit.master.sockets import OpenListener
+    from wsgikit.workers import Listener
+
+App = Callable[..., Iterable[bytes]]
+
+
+def make_plan(sources: Sources, app: App | None = None) -> Plan:
+    """Read the configuration and make a Plan of it. ConfigError lists what is wrong with it."""
+    return plan_of(sources.read(), app)
+
+
+def plan_of(config: Config, app: App | None = None) -> Plan:
+    """The Plan of a configuration. `app` is one that is there already."""
+    from wsgikit.cli.assemble import mounts_of
+
+    mounts_of(config, app)  # nothing to serve is found out before anything is bound
+    binds = build.bind_settings(config)
+    groups = tuple(
+        GroupPlan(
+            settings=settings,
+            load=partial(load, config, app),
+            start=partial(start, config, settings.name, settings.workers),
+            binds=() if settings.name else binds,
+        )
+        for settings in build.group_settings(config)
+    )
+    return Plan(settings=build.master_settings(config), groups=groups)
+
+
+def load(config: Config, app: App | None = None) -> App:
+    """Import the apps and put them together; in a worker, or once in the master with `preload`."""
+    from wsgikit.cli.assemble import assemble
+
+    prepare_imports(config)
+    return assemble(config, app)
+
+
+def prepare_imports(config: Config) -> None:
+    """Go to the folder of the apps, and look for modules there and in `pythonpath`."""
+    from wsgikit.loader import search_first
+
+    if config["chdir"]:
+        os.chdir(config["chdir"])
+    for folder in (os.getcwd(), *reversed(config["pythonpath"])):
+        search_first(folder)
+
+
+def start(config: Config, group: str, workers: int, spec: WorkerSpec) -> None:
+    """Serve in a worker process; returns when it was stopped."""
+    from wsgikit import scoreboard
+    from wsgikit.observe import access_logger
+    from wsgikit.workers import Surroundings, Worker
+
+    surroundings = Surroundings(
+        limits=build.limits(config),
+        record=access_logger(build.log_settings(config)),
+        board=scoreboard.current(),
+        slot=spec.slot,
+        siblings=workers,
+    )
+    listeners = [listener(opened) for opened in spec.listeners]
+    spec.serve(Worker(spec.app, listeners, build.worker_settings(config, group), surroundings))
+
+
+def listener(opened: OpenListener) -> Listener:
+    """What a worker needs to know of a socket the master has opened."""
+    from wsgikit.workers import Listener
+
+    bind = opened.bind
+    return Listener(
+        sock=opened.sock,
+        address=opened.address,
+        scheme=opened.protocol,
+        tls=opened.tls,
+        proxy_protocol=bind.proxy_protocol,
+        trusted=networks(bind.trusted),
+        forwarded=bind.forwarded,
+        takeover=bind.takeover,
+    )
+
+
+def networks(trusted: Iterable[str]) -> tuple[Any, ...]:
+    """Addresses and CIDR blocks as networks; the text was checked when the configuration was read."""
+    texts = tuple(trusted)
+    if not texts:
+        return ()
+    from ipaddress import ip_network
+
+    return tuple(ip_network(text, strict=False) for text in texts)

@@ -1,0 +1,77 @@
+"""`wsgikit serve`: serve WSGI apps over HTTP/1.1.
+
+Owns the command line of the server. What the options mean stands in `wsgikit.config`, what is done in `launch`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from wsgikit.config import sources
+from wsgikit.config.problems import Problems
+from wsgikit.config.resolve import Sources
+from wsgikit.config.structure import HostName, MountEntry, MountPath
+from wsgikit.config.table import OPTIONS
+
+HELP = """Serve WSGI apps over HTTP/1.1.
+
+APP is package.module:name, a factory package.module:create(), or package.module with an `application` or `app`.
+Every option can also stand in wsgikit.toml and in the environment; docs/options.md tells how."""
+
+# what Gunicorn's users may type, and what there is instead
+HINTS = {
+    "-k": "all workers are threads that share a poller; see --threads",
+    "--worker-class": "all workers are threads that share a poller; see --threads",
+    "-D": "leave it to a supervisor (systemd, supervisor, a container) to run it in the background",
+    "--daemon": "leave it to a supervisor (systemd, supervisor, a container) to run it in the background",
+    "-c": "the file is TOML here: --config wsgikit.toml",
+    "--worker-tmp-dir": "heartbeats are in shared memory; temporary files go to --spool-dir",
+    "--paste": "name the file in place of the app: wsgikit serve production.ini",
+    "--capture-output": "standard output is left alone",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the app, the file, and all options of the table."""
+    parser.usage = "wsgikit serve [OPTIONS] [APP]"
+    parser.add_argument("app", nargs="?", help="what to serve: package.module:app")
+    parser.add_argument("--config", metavar="FILE", help="wsgikit.toml or pyproject.toml; '' reads none")
+    parser.add_argument(
+        "--mount", metavar="[HOST]/PATH=APP", action="append", default=[], help="serve a further app at a path"
+    )
+    sources.add_options(parser, OPTIONS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until stopped. Returns the exit status."""
+    from wsgikit.cli.launch import serve
+
+    return serve(read_sources(options))
+
+
+def read_sources(options: argparse.Namespace) -> Sources:
+    """What was typed, and where else to read. ConfigError for a mount that cannot be understood."""
+    problems = Problems()
+    mounts = tuple(_mount(text, problems) for text in options.mount)
+    problems.stop()
+    return Sources(
+        given=sources.from_command_line(options, OPTIONS),
+        environ=dict(os.environ),
+        file=options.config,
+        mounts=mounts,
+    )
+
+
+def _mount(text: str, problems: Problems) -> MountEntry:
+    where, equals, app = text.partition("=")
+    host, slash, path = where.partition("/")
+    try:
+        if not equals or not slash or not app:
+            raise ValueError
+        return MountEntry(host=HostName().from_toml(host), path=MountPath().from_toml(slash + path), app=app)
+    except ValueError:
+        problems.wrong(
+            "command line", "--mount", text, "must be /PATH=package.module:app or HOST/PATH=package.module:app"
+        )
+        return MountEntry()
