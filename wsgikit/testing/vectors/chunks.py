@@ -78,7 +78,7 @@ def _ends() -> list[Vector]:
     return [
         *variations(
             "H43",
-            [("data-longer", chunked(b"5\r\nhello!\r\n" + _END)), ("data-shorter", chunked(b"5\r\nhell\r\n" + _END)),
+            [("data-longer", chunked(b"5\r\nhello!\r\n" + _END)), ("data-shorter", chunked(b"5\r\nhel\r\n" + _END)),
              ("no-crlf", chunked(b"5\r\nhello" + _END)), ("cr-only", chunked(b"5\r\nhello\r" + _END))],
             "a chunk that does not end where it should",
             refuse("bad-chunk-end"),
