@@ -155,6 +155,6 @@ def _value(rule: str, variable: Variable, value: Any) -> str:
             raise BuildError(f"rule {rule!r}: {variable.name}={value!r} is not text") from error
         if variable.converter.part_isolating:
             quoted = quoted.replace("/", "%2F")
-        if re.fullmatch(variable.converter.regex, decode_keeping_slashes(quoted)):
+        if re.fullmatch(variable.regex, decode_keeping_slashes(quoted)):
             return quoted
     raise BuildError(f"rule {rule!r}: {variable.name}={value!r} gives {text!r}, which the rule does not match")

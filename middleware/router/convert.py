@@ -55,6 +55,13 @@ class Converters:
         plain = type(converter).to_python is BaseConverter.to_python and "to_python" not in vars(converter)
         return None if plain else converter.to_python
 
+    def regex(self, converter: Any) -> str:
+        """The converter's own regex; Werkzeug's for `path` is let over newlines, which a path may hold as %0A."""
+        from werkzeug.routing.converters import PathConverter
+
+        regex = str(converter.regex)
+        return f"(?s:{regex})" if regex == PathConverter.regex else regex
+
     def _load(self) -> None:
         try:
             from werkzeug.routing import Map, ValidationError

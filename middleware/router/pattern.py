@@ -38,6 +38,7 @@ class Variable:
 
     name: str
     converter: Any
+    regex: str
     plain: bool
     convert: Callable[[str], Any] | None
 
@@ -66,13 +67,13 @@ class Segment:
         """The segment as a regex for fullmatch; with groups, the n-th variable is group `v<n>`."""
         variables = self.variables
         if len(self.pieces) == 1 and variables and not groups:
-            return str(variables[0].converter.regex)
+            return variables[0].regex
         parts, number = [], 0
         for piece in self.pieces:
             if isinstance(piece, str):
                 parts.append(re.escape(piece))
             else:
-                parts.append(f"(?P<v{number}>{piece.converter.regex})" if groups else f"(?:{piece.converter.regex})")
+                parts.append(f"(?P<v{number}>{piece.regex})" if groups else f"(?:{piece.regex})")
                 number += 1
         return "".join(parts)
 
@@ -160,7 +161,8 @@ def _pieces(text: str, rule: str, converters: Converters) -> Iterator[Piece]:
             declared = match["converter"]
             converter = converters.make(rule, declared or "default", match["arguments"] or "")
             plain = not match["arguments"] and converters.is_plain(declared, converter)
-            yield Variable(match["name"], converter, plain, converters.conversion(converter))
+            regex, convert = converters.regex(converter), converters.conversion(converter)
+            yield Variable(match["name"], converter, regex, plain, convert)
 
 
 def _spans(piece: Piece) -> bool:
