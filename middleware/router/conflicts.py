@@ -16,7 +16,7 @@ from wsgikit.middleware.router.hosts import parse_pattern
 from wsgikit.middleware.router.leaf import Leaf
 from wsgikit.middleware.router.pattern import STATIC, Segment, Variable
 from wsgikit.middleware.router.route import Route
-from wsgikit.middleware.router.table import Table
+from wsgikit.middleware.router.table import HasTable, Table
 
 _SAMPLES = (
     *("a", "x", "en", "item", "a-b", "a_b", "A1", "Name", "\u00e9"),
@@ -45,8 +45,8 @@ def find_conflicts(table: Table) -> list[Conflict]:
     """All conflicts of a table, and of the routers nested in it, in order of registration."""
     buckets: dict[Any, list[Leaf]] = {}
     for leaf in table.leaves:
-        texts = tuple(segment.text if segment.kind == STATIC else None for segment in leaf.pattern.segments)
-        buckets.setdefault((parse_pattern(leaf.route.host), leaf.order[0], texts), []).append(leaf)
+        texts = [segment.text for segment in leaf.pattern.segments if segment.kind == STATIC]
+        buckets.setdefault((parse_pattern(leaf.route.host), leaf.order[0], *texts), []).append(leaf)
     found = [
         (second.order[1], conflict)
         for leaves in buckets.values()
@@ -58,6 +58,8 @@ def find_conflicts(table: Table) -> list[Conflict]:
 
 
 def _conflict(first: Leaf, second: Leaf) -> Conflict | None:
+    if isinstance(first.route.app, HasTable):
+        return None  # what the nested router does not take goes on to the second
     if first.methods is not None and second.methods is not None and not first.methods & second.methods:
         return None
     texts = []
