@@ -1,0 +1,216 @@
+"""Mounts, middleware and prefixes become one WSGI app; every mistake names its place."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
+import pytest
+
+from wsgikit.cli import uses
+from wsgikit.cli.assemble import assemble
+from wsgikit.cli.prefixes import Prefixes
+from wsgikit.config.resolve import Config, Sources
+from wsgikit.config.sources import Given
+from wsgikit.errors import ConfigError, LoadError
+
+App = Callable[..., Iterable[bytes]]
+
+
+def named(name: str) -> App:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [f"{name}|{environ['SCRIPT_NAME']}|{environ['PATH_INFO']}".encode()]
+
+    return app
+
+
+def wrap(app: App, *, text: str, times: int = 1) -> App:
+    def middleware(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        return [(text * times).encode(), *app(environ, start_response)]
+
+    return middleware
+
+
+def explode(app: App, **options: Any) -> App:
+    raise options["error"]
+
+
+@pytest.fixture(autouse=True)
+def apps() -> Iterator[ModuleType]:
+    module = ModuleType("apps_of_test")
+    for name in ("one", "two", "three"):
+        setattr(module, name, named(name))
+    module.wrap, module.number = wrap, 7  # type: ignore[attr-defined]
+    module.refuse = lambda app, level: explode(app, error=ValueError("level is too high"))  # type: ignore[attr-defined]
+    module.wrong = lambda app: explode(app, error=ConfigError("not with me"))  # type: ignore[attr-defined]
+    module.nothing = lambda app: None  # type: ignore[attr-defined]
+    sys.modules["apps_of_test"] = module
+    yield module
+    del sys.modules["apps_of_test"]
+
+
+def configured(folder: Path, toml: str, **typed: str) -> Config:
+    (folder / "wsgikit.toml").write_text(toml)
+    given = {name: Given(value, "command line", name, text=True) for name, value in typed.items()}
+    return Sources(given=given, environ={}, folder=str(folder)).read()
+
+
+def get(app: App, path: str = "/", host: str = "any.example", method: str = "GET") -> tuple[str, bytes]:
+    environ: dict[str, Any] = {
+        "SCRIPT_NAME": "", "PATH_INFO": path, "HTTP_HOST": host, "REQUEST_METHOD": method, "QUERY_STRING": "",
+    }  # fmt: skip
+    setup_testing_defaults(environ)
+    before = dict(environ)
+    answers: list[str] = []
+    response = app(environ, lambda status, headers, exc_info=None: answers.append(status) or (lambda data: None))
+    try:
+        body = b"".join(response)
+    finally:
+        getattr(response, "close", lambda: None)()
+    assert environ == before
+    return answers[0], body
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/", b"root||/"),
+        ("/a", b"a|/a|"),
+        ("/a/", b"a|/a|/"),
+        ("/a/x//y", b"a|/a|/x//y"),
+        ("/a/b", b"b|/a/b|"),
+        ("/a/b/c", b"b|/a/b|/c"),
+        ("/ab", b"root||/ab"),
+        ("/a/bc", b"a|/a|/bc"),
+        ("", b"root||"),
+    ],
+)
+def test_the_longest_path_of_whole_segments_wins(path: str, answer: bytes) -> None:
+    app = Prefixes({("", "/"): named("root"), ("", "/a"): named("a"), ("", "/a/b"): named("b")})
+    assert get(app, path) == ("200 OK", answer)
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "answer"),
+    [
+        ("shop.example", "/", b"shop||/"),
+        ("Shop.Example:8000", "/", b"shop||/"),
+        ("shop.example.", "/", b"shop||/"),
+        ("x.shop.example", "/", b"below||/"),
+        ("x.y.shop.example", "/", b"below||/"),
+        ("example", "/", b"any||/"),
+        ("", "/", b"any||/"),
+        ("[::1]:80", "/", b"six||/"),
+    ],
+)
+def test_a_host_beats_every_host_and_falls_back_to_it(host: str, path: str, answer: bytes) -> None:
+    hosts = {"shop.example": "shop", "*.shop.example": "below", "": "any", "[::1]": "six"}
+    app = Prefixes({(name, "/"): named(app) for name, app in hosts.items()})
+    assert get(app, path, host) == ("200 OK", answer)
+
+
+def test_a_path_the_host_does_not_have_may_be_mounted_for_every_host() -> None:
+    app = Prefixes({("shop.example", "/a"): named("shop"), ("", "/b"): named("any")})
+    assert get(app, "/b", "shop.example") == ("200 OK", b"any|/b|")
+    assert get(app, "/a", "other.example")[0] == "404 Not Found"
+
+
+def test_what_is_mounted_nowhere_is_not_found() -> None:
+    app = Prefixes({("", "/a"): named("a")})
+    assert get(app, "/b") == ("404 Not Found", b"Not Found\n")
+    assert get(app, "/b", method="HEAD") == ("404 Not Found", b"")
+
+
+def test_mounts_of_the_file_are_served(tmp_path: Path) -> None:
+    config = configured(
+        tmp_path, "[[mount]]\napp = 'apps_of_test:one'\n[[mount]]\npath = '/two'\napp = 'apps_of_test:two'\n"
+    )
+    app = assemble(config)
+    assert get(app, "/x")[1] == b"one||/x"
+    assert get(app, "/two/x")[1] == b"two|/two|/x"
+
+
+def test_one_app_is_served_without_anything_around_it(tmp_path: Path, apps: ModuleType) -> None:
+    assert assemble(configured(tmp_path, "app = 'apps_of_test:one'")) is apps.one
+    assert assemble(configured(tmp_path, ""), apps.two) is apps.two
+
+
+def test_a_typed_app_joins_the_mounts_at_the_root(tmp_path: Path) -> None:
+    toml = "[[mount]]\napp = 'apps_of_test:one'\n[[mount]]\npath = '/two'\napp = 'apps_of_test:two'\n"
+    app = assemble(configured(tmp_path, toml, app="apps_of_test:three"))
+    assert get(app, "/")[1] == b"three||/"
+    assert get(app, "/two")[1] == b"two|/two|"
+
+
+def test_nothing_to_serve_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"has no \[\[mount\]\] and no app; name an app: wsgikit serve package"):
+        assemble(configured(tmp_path, ""))
+    with pytest.raises(ConfigError, match=r"there is no wsgikit.toml here"):
+        assemble(Sources(environ={}, file="").read())
+
+
+def test_middleware_goes_around_outermost_first(tmp_path: Path) -> None:
+    toml = """
+    [[mount]]
+    app = 'apps_of_test:one'
+    [[mount.use]]
+    middleware = 'apps_of_test:wrap'
+    text = 'outer '
+    [[mount.use]]
+    middleware = 'apps_of_test:wrap'
+    text = 'inner '
+    times = 2
+    """
+    assert get(assemble(configured(tmp_path, toml)))[1] == b"outer inner inner one||/"
+
+
+def test_middleware_is_found_by_its_short_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uses, "entry_points", lambda: {"wrap": "apps_of_test:wrap"})
+    toml = "[[mount]]\napp = 'apps_of_test:one'\n[[mount.use]]\nmiddleware = 'wrap'\ntext = 'x '\n"
+    assert get(assemble(configured(tmp_path, toml)))[1] == b"x one||/"
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        ("middleware = 'warp'", "wsgikit.toml:4: unknown middleware 'warp'; did you mean 'wrap'"),
+        ("middleware = 'qqq'", "unknown middleware 'qqq'; known are wrap; any other is package.module:factory"),
+        ("middleware = 'wrap'", "wsgikit.toml:3: wrap needs the option 'text'"),
+        ("middleware = 'wrap'\ntxt = 'a'", "wsgikit.toml:5: wrap has no option 'txt'; did you mean 'text'"),
+        ("middleware = 'wrap'\nqqq = 'a'", "wrap has no option 'qqq'; it has text, times"),
+        ("middleware = 'wrap'\napp = 'a'", "wrap has no option 'app'"),
+        ("middleware = 'apps_of_test:number'", "wsgikit.toml:4: middleware 'apps_of_test:number' cannot be called"),
+        ("middleware = 'apps_of_test:refuse'\nlevel = 9", "wsgikit.toml:3: .*: ValueError: level is too high"),
+        ("middleware = 'apps_of_test:wrong'", "wsgikit.toml:3: apps_of_test:wrong: not with me"),
+        ("middleware = 'apps_of_test:nothing'", "made None, which is no WSGI application"),
+    ],
+)
+def test_wrong_middleware_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str, message: str) -> None:
+    monkeypatch.setattr(uses, "entry_points", lambda: {"wrap": "apps_of_test:wrap"})
+    config = configured(tmp_path, f"[[mount]]\napp = 'apps_of_test:one'\n[[mount.use]]\n{use}\n")
+    with pytest.raises(ConfigError, match=message):
+        assemble(config)
+
+
+def test_an_app_or_middleware_that_cannot_be_loaded_names_its_line(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"wsgikit.toml:2: 'apps_of_test:on'.*did you mean 'one'"):
+        assemble(configured(tmp_path, "[[mount]]\napp = 'apps_of_test:on'\n"))
+    toml = "[[mount]]\napp = 'apps_of_test:one'\n[[mount.use]]\nmiddleware = 'apps_of_test:wrp'\n"
+    with pytest.raises(LoadError, match=r"wsgikit.toml:4: .* did you mean 'wrap'"):
+        assemble(configured(tmp_path, toml))
+
+
+def test_lint_goes_around_every_app(tmp_path: Path, caplog: pytest.LogCaptureFixture, apps: ModuleType) -> None:
+    def bad(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200", [])
+        return [b""]
+
+    apps.bad = bad  # type: ignore[attr-defined]
+    app = assemble(configured(tmp_path, "lint = true\napp = 'apps_of_test:bad'\n"))
+    get(app)
+    assert any("WSGI-" in record.getMessage() for record in caplog.records)
