@@ -125,8 +125,7 @@ class InputStream(_Stream):
 
     def _got(self, data: object) -> Iterable[Note]:
         if type(data) is not bytes:
-            ended = self._limit is not None and self._taken >= self._limit and not data
-            yield Note("S53" if ended else "S50", f"wsgi.input gave {shown(data)}, of type {type(data).__name__}")
+            yield Note("S50" if data else "S53", f"wsgi.input gave {shown(data)}, of type {type(data).__name__}")
             return
         self._taken += len(data)
         if len(self._exchange.request_body) < _KEPT:

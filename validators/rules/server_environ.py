@@ -34,7 +34,7 @@ SERVER_ENVIRON = (
          "close() of the iterable is called when the response has been sent.",
          "What happens to an exception that close() raises is left open by the PEP: a server logs it and stays "
          "alive."),
-    Rule("S14", "must", "details", "probe", "pep",
+    Rule("S14", "must", "details", "request probe", "pep",
          "close() is called when iterating raised an error."),
     Rule("S15", "must", "details", "raw", "pep",
          "close() is called, and iteration ends, when the client has gone."),
@@ -45,7 +45,7 @@ SERVER_ENVIRON = (
          "write() alone and when start_response was never called."),
     Rule("S18", "must not", "details", "probe", "pep",
          "A server does not count on start_response having been called before it takes the first block."),
-    Rule("S19", "must not", "details", "probe", "pep",
+    Rule("S19", "must not", "details", "request probe", "pep",
          "A server uses iteration, len() and close() of the iterable and no other attribute, unless the type is its"
          " own."),
     Rule("S20", "derived", "details", "request", "recommended",

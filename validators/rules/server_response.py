@@ -35,7 +35,7 @@ SERVER_RESPONSE = (
          "earlier; Content-Length 0 is the exception."),
     Rule("S60", "should", "start", "probe", "recommended",
          "A call with exc_info before any output replaces status and headers, and nothing of the old ones stays."),
-    Rule("S61", "must", "start; errors", "call probe", "pep",
+    Rule("S61", "must", "start; errors", "probe", "pep",
          "A call with exc_info after output has begun raises, by preference the exception in it."),
     Rule("S62", "must", "start", "call probe", "pep",
          "A second call without exc_info raises, also when the first one raised.",
