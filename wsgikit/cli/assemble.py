@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from wsgikit import loader
-from wsgikit.cli.uses import wrapped
 from wsgikit.config.resolve import Config
-from wsgikit.config.structure import MountEntry
+from wsgikit.config.structure import MountEntry, UseEntry
 from wsgikit.errors import ConfigError, LoadError
 
 App = Callable[..., Iterable[bytes]]
@@ -50,6 +49,17 @@ def _built(config: Config, mount: MountEntry, app: App | None) -> App:
         raise ConfigError(f"{mount.place('upstream')}: upstreams cannot be served by this version")
     built = wrapped(_loaded(mount) if mount.app else _given(app), mount.use)
     return _linted(built) if config["lint"] else built
+
+
+def wrapped(app: App, uses: Iterable[UseEntry]) -> App:
+    """Put middleware around an app, the first outermost. ConfigError names the place in the file."""
+    entries = tuple(uses)
+    if not entries:
+        return app
+    from wsgikit.middleware import Stack
+    from wsgikit.middleware.stack_options import table_use
+
+    return Stack(app, [table_use(use.middleware, use.options, f"{use.place()}: ") for use in entries])
 
 
 def _given(app: App | None) -> App:

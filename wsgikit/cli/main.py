@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from wsgikit.errors import LoadError, WsgikitError
+from wsgikit.errors import WsgikitError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,10 +42,11 @@ def run(arguments: list[str]) -> int:
 
 def report(error: WsgikitError) -> int:
     """Write an error to standard error, with the traceback where an app raised it. Returns the exit status."""
-    if isinstance(error, LoadError) and error.__cause__ is not None:
+    cause = _foreign_cause(error)
+    if cause is not None:
         import traceback
 
-        sys.stderr.write("".join(traceback.format_exception(error.__cause__)))
+        sys.stderr.write("".join(traceback.format_exception(cause)))
     sys.stderr.write(f"wsgikit: {error}\n")
     return USAGE
 
@@ -109,6 +110,12 @@ def _run(arguments: list[str]) -> int:
     if hasattr(module, "dispatch"):
         return int(module.dispatch(arguments[1:]))
     return int(module.run(command_parser(name, module).parse_args(arguments[1:])) or 0)
+
+
+def _foreign_cause(error: BaseException) -> BaseException | None:
+    """What made us raise: an exception of an app or a library, not one of ours."""
+    cause = error.__cause__
+    return _foreign_cause(cause) if isinstance(cause, WsgikitError) else cause
 
 
 def _after_broken_pipe() -> int:

@@ -17,8 +17,7 @@ USAGE = 2
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Descriptions as they are written, `-b, --bind ADDRESS` in place of `-b ADDRESS, --bind ADDRESS`, and defaults looked up when
-    help is shown."""
+    """Descriptions as they are written, `-b, --bind ADDRESS` with the value once, defaults looked up when shown."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32)
