@@ -29,7 +29,7 @@ REASONS = {
 def answer(lines: Lines, status: int, *, error: ProtocolError | None = None, close: bool, head_only: bool) -> bytes:
     """A whole response. `head_only`: to a HEAD request."""
     reason = REASONS[status]
-    head = [f"HTTP/1.1 {status} {reason}\r\n".encode(), lines.date, lines.server]
+    head = [f"HTTP/1.1 {status} {reason}\r\n".encode(), lines.both]
     body = b""
     if status != 204:
         body = (f"{status} {reason}\n" if error is None else f"{status} {reason}: {error.code}\n").encode()

@@ -49,17 +49,17 @@ class HttpProtocol:
 
     # Bytes in
 
-    def receive(self, data: bytes) -> Action:
+    def receive(self, data: bytes) -> int:
         """Take bytes from the peer."""
         if self.body is not None:
             return self._store(data)
         return self._parse(self.buffer + data if self.buffer else data)
 
-    def advance(self) -> Action:
+    def advance(self) -> int:
         """Go on with the bytes that are here already, after a response."""
         return self._parse(self.buffer)
 
-    def _parse(self, buffer: bytes) -> Action:
+    def _parse(self, buffer: bytes) -> int:
         try:
             head = parse_head(buffer, 0, self.service.limits)
         except ProtocolError as error:
@@ -77,7 +77,7 @@ class HttpProtocol:
             return self._special(head)
         return Action.RUN
 
-    def _special(self, head: Head) -> Action:
+    def _special(self, head: Head) -> int:
         """Targets that are no path: `*` asks the server itself, CONNECT is for apps that may take the socket over."""
         if head.method == "CONNECT":
             return Action.RUN if self.service.takeover else self.refuse(501)
@@ -87,7 +87,7 @@ class HttpProtocol:
         self.head = None
         return self._next(persist)
 
-    def _open_body(self, head: Head) -> Action:
+    def _open_body(self, head: Head) -> int:
         settings = self.service.settings
         if settings.max_body and (head.content_length or 0) > settings.max_body:
             return self.refuse(413, ProtocolError("body-too-large", 413, f"Content-Length {head.content_length}"))
@@ -103,7 +103,7 @@ class HttpProtocol:
         data, body.rest = body.rest, b""
         return self._store(data) if data else Action.READ
 
-    def _store(self, data: bytes) -> Action:
+    def _store(self, data: bytes) -> int:
         body = self.body
         if body is None:
             return Action.CLOSE
@@ -115,14 +115,14 @@ class HttpProtocol:
             log.error("%s: cannot spool the body: %s", self.request_line(), error)
             return self.refuse(507 if error.errno in _NO_SPACE else 500)
 
-    def eof(self) -> Action:
+    def eof(self) -> int:
         """The peer ended its side: no request can be completed any more."""
         if self.body is None and not self.buffer.strip(b"\r\n"):
             return Action.CLOSE
         code = "incomplete-head" if self.body is None else "incomplete-body"
         return self.refuse(400, ProtocolError(code, 400, "the client ended its side"))
 
-    def expire(self) -> Action:
+    def expire(self) -> int:
         """The time for the head or the body is over; an idle connection closes without a word."""
         if self.idle:
             return Action.CLOSE
@@ -135,7 +135,7 @@ class HttpProtocol:
 
     # The app
 
-    def run(self) -> Action:
+    def run(self) -> int:
         """Run the app for the request that is here, send its response, and say how the connection goes on."""
         head, service, link = self.head, self.service, self.link
         if head is None:
@@ -186,7 +186,7 @@ class HttpProtocol:
         service = self.service
         return head.keep_alive and not service.stopping and service.settings.keep_alive > 0
 
-    def _after(self, exchange: Exchange) -> Action:
+    def _after(self, exchange: Exchange) -> int:
         body = self.body
         if exchange.dead:
             return Action.CLOSE
@@ -198,7 +198,7 @@ class HttpProtocol:
         self.head = self.exchange = None
         return self._next(exchange.persist)
 
-    def _next(self, persist: bool) -> Action:
+    def _next(self, persist: bool) -> int:
         """Without persistence: close at once when the peer can have nothing on its way that would reset it."""
         if persist:
             return Action.NEXT if self.buffer else Action.READ
@@ -206,7 +206,7 @@ class HttpProtocol:
 
     # What the server says by itself
 
-    def refuse(self, status: int, error: ProtocolError | None = None) -> Action:
+    def refuse(self, status: int, error: ProtocolError | None = None) -> int:
         """Answer an error that is not the app's and close the connection."""
         if error is not None:
             log.info("%s: %s %s", self.request_line(), status, error)

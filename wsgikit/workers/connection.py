@@ -22,8 +22,7 @@ from wsgikit.workers.sender import Sender
 from wsgikit.workers.stream import Stream
 
 if TYPE_CHECKING:
-    from wsgikit.workers.member import Guard
-    from wsgikit.workers.member import Member
+    from wsgikit.workers.member import Guard, Member
     from wsgikit.workers.worker import Worker
 
 GREETING, OPEN, QUEUED, LINGERING = range(4)
@@ -34,7 +33,7 @@ first; closing."""
 class Connection(Sender):
     """A connection from accept to close. `remote` is the client's address, "" on a Unix socket."""
 
-    __slots__ = ("greeting", "member", "protocol", "remote", "remote_port", "stage", "variables")
+    __slots__ = ("greeting", "in_head", "member", "protocol", "remote", "remote_port", "stage", "variables")
 
     def __init__(self, worker: Worker, stream: Stream, remote: str, remote_port: str) -> None:
         super().__init__(worker, stream)
@@ -44,6 +43,7 @@ class Connection(Sender):
         self.variables: dict[str, str] | None = None  # of TLS: HTTPS, SSL_*
         self.greeting: Any = None  # what comes before the protocol; called until it asks for nothing more
         self.stage = OPEN
+        self.in_head = True  # the head's deadline runs, from accept for the first one
         self.member: Member | None = None
 
     # Events
@@ -73,25 +73,25 @@ class Connection(Sender):
         if data is None:
             self.park(self.stream.wants() or READ)
             return
-        idle = protocol.idle
         action = protocol.receive(data) if data else protocol.eof()
         if action == Action.READ:
-            self._wait_on(idle)
+            self._wait_for_rest()
         else:
             self.proceed(member, action)
 
-    def _wait_on(self, was_idle: bool) -> None:
+    def _wait_for_rest(self) -> None:
         """More of a request is to come: its head has one deadline, its body one that moves with what arrives."""
         settings, body = self.worker.settings, self.protocol.body
         if body is not None:
             rate = settings.body_rate
             earned = body.received / rate if rate else monotonic() - body.since
             self.deadline = body.since + settings.body_timeout + earned
-        elif was_idle:
+        elif not self.in_head:
+            self.in_head = True
             self.deadline = monotonic() + settings.head_timeout
         self.park(READ)
 
-    def proceed(self, member: Member, action: Action) -> None:
+    def proceed(self, member: Member, action: int) -> None:
         """Do what the protocol wants, until the connection is parked or closed."""
         while True:
             if action == Action.RUN:
@@ -107,7 +107,7 @@ class Connection(Sender):
                     return
                 action = self.protocol.advance()
                 if action == Action.READ:
-                    self._wait_on(True)
+                    self._wait_for_rest()
                     return
             elif action != Action.RUN:
                 self._end(action)
@@ -116,14 +116,14 @@ class Connection(Sender):
     def _advance(self, member: Member) -> None:
         action = self.protocol.advance()
         if action == Action.READ:
-            self._wait_on(True)
+            self._wait_for_rest()
         else:
             self.proceed(member, action)
 
     def _keep(self) -> None:
         """Wait for the next request."""
-        settings = self.worker.settings
-        self.deadline = monotonic() + (settings.idle_grace if self.worker.stopping else settings.keep_alive)
+        self.in_head = False
+        self.deadline = monotonic() + self.worker.patience
         self.park(READ)
 
     def _queue_up(self) -> None:
@@ -133,23 +133,23 @@ class Connection(Sender):
         worker.parked[self.fd] = self
         worker.ready.append((self.fd, READ))
 
-    def _run(self, member: Member) -> Action:
+    def _run(self, member: Member) -> int:
         lead, protocol = self.worker.lead, self.protocol
         self.member = member
         self.busy = True
         protocol.polled = self.worker.polled
         lead.before(member, protocol.head.path)
         try:
-            action: Action = protocol.run()
+            action: int = protocol.run()
         finally:
             lead.after(member)
             self.member = None
             if not self.contended:
                 self.busy = False
-        self.worker.count(self)
+        self.worker.count()
         return Action.CLOSE if self.gone else action
 
-    def _end(self, action: Action) -> None:
+    def _end(self, action: int) -> None:
         if action == Action.LINGER and not self.gone:
             self._linger()
         else:
@@ -253,6 +253,12 @@ class Connection(Sender):
     def is_idle(self) -> bool:
         """Whether it waits for a request of which no byte has come."""
         return self.stage == OPEN and not self.contended and bool(self.protocol.idle)
+
+    def park(self, mask: int) -> None:
+        """Give the connection up until it is ready for `mask`. The caller must not touch it afterwards."""
+        worker = self.worker
+        worker.parked[self.fd] = self
+        worker.poller.arm(self.fd, mask)
 
     def turn_away(self, *, plain: bool) -> None:
         """Answer 503: the worker holds all the connections it may."""

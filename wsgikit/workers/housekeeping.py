@@ -30,15 +30,14 @@ _MEMORY_EVERY = 2.0  # seconds between two readings of the resident memory
 
 
 class Housekeeping:
-    """Keeps house for one worker. `request_limit` is the number of requests after which it is replaced."""
+    """Keeps house for one worker."""
 
     def __init__(self, worker: Worker) -> None:
         settings = worker.settings
         self.worker = worker
         self.closing_listeners = False  # a serving thread empties the backlogs and closes them
-        self.request_limit: float = float("inf")
         if settings.max_requests:
-            self.request_limit = settings.max_requests + random.randint(0, settings.max_requests_jitter)
+            worker.request_limit = settings.max_requests + random.randint(0, settings.max_requests_jitter)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -69,7 +68,7 @@ class Housekeeping:
         if self._retiring:
             return
         self._retiring = True
-        self.request_limit = float("inf")
+        self.worker.request_limit = float("inf")
         log.info("worker %d retires: %s", os.getpid(), reason)
         if self.worker.around.retire is not None:
             self.worker.around.retire(reason)
@@ -127,12 +126,13 @@ class Housekeeping:
             self._second = int(now)
             line = f"Date: {formatdate(self._second, usegmt=True)}\r\n".encode("ascii")
             for acceptor in self.worker.acceptors.values():
-                acceptor.service.lines.date = line
+                acceptor.service.lines.renew(line)
 
     def _begin_stop(self, now: float) -> None:
         """Responses say Connection: close from now on; idle connections get a little time for one more request."""
         worker = self.worker
         worker.stopping = True
+        worker.patience = worker.settings.idle_grace
         for acceptor in worker.acceptors.values():
             acceptor.service.stopping = True
         self.closing_listeners = True

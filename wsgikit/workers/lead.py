@@ -8,8 +8,8 @@ could do little meanwhile, and every hand-over costs two thread switches. So the
 - by the watchdog, when a call under way turns out to be long (`long`).
 
 Both must be exact: at every moment there is one leader, or a free lead that a follower is about to take. A call under
-way is represented by a ticket. Whoever pops the ticket has the lead: the caller when its call ends in time, the watchdog
-when it does not. `deque.pop` is atomic, so that they cannot both have it.
+way is represented by a ticket. Whoever pops the ticket has the lead: the caller when its call ends in time, the
+watchdog when it does not. `deque.pop` is atomic, so that they cannot both have it.
 
 The watchdog sleeps deeply when nothing happens and is woken by the first call after. It says so (`_asleep`) before it
 looks for a ticket a last time, and a caller puts its ticket down before it looks whether the watchdog sleeps: one of
@@ -84,7 +84,7 @@ class Lead:
                 return  # most paths are quick: only those that were slow once are remembered
             if len(averages) >= _PATHS:
                 averages.clear()
-            average = took
+            average = 0.0  # one hiccup of the machine does not make a path slow
         averages[member.key] = average + (took - average) * _WEIGHT
 
     def watch(self) -> None:

@@ -4,7 +4,7 @@ The region is the app's code and nothing else. Both sides must be exact without 
 
 - `leave()` first says that the thread is out, then looks whether it was struck; the striker first says that it strikes,
   then looks whether the thread is in. One of them sees the other. Who sees the other waits for the lock.
-- An exception set for a thread but not yet raised is taken back in `leave()`. One that is raised inside `leave()` itself
+- An exception set for a thread but not yet raised is taken back in `leave()`. One that is raised inside `leave()`
   comes out of it; the caller then calls `leave()` again, which is quiet, because nobody strikes twice.
 """
 

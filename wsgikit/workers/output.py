@@ -34,7 +34,7 @@ class FilePart:
 class Output:
     """Unsent bytes of one connection, in order.
 
-    `memory` and `spool` are the limits in bytes; `waiting` counts what is queued in memory, `spooled` in the spool file.
+    `memory` and `spool` are the limits in bytes; `waiting` counts what is queued in memory, `spooled` in the file.
     """
 
     __slots__ = ("_folder", "_memory", "_parts", "_spool", "_spool_end", "_spool_limit", "lock", "spooled", "waiting")

@@ -1,4 +1,4 @@
-"""Readiness of file descriptors, one shot each: an armed descriptor is reported once, then not before it is armed again.
+"""Readiness of file descriptors, one shot each: an armed descriptor is reported once, then not until it is armed again.
 
 That is what lets several threads poll one after the other with no lock around a connection: whoever is told of it owns
 it. Owns the system's poller only; it must not know connections.
@@ -18,6 +18,7 @@ from typing import Protocol
 READ, WRITE = 1, 4
 """Masks. Equal to EPOLLIN and EPOLLOUT. Errors and hang-ups are reported as both: the next call on the socket tells."""
 
+_ONE_SHOT: int = getattr(select, "EPOLLONESHOT", 0)
 _BATCH = 64  # descriptors a poll gives at most: what waits behind a slow call must not be many
 
 
@@ -52,6 +53,7 @@ class EpollPoller:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
+        self._modify = self._epoll.modify
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._epoll.register(self._wake_read, select.EPOLLIN)
 
@@ -62,10 +64,10 @@ class EpollPoller:
         self._epoll.unregister(fd)
 
     def add(self, fd: int, mask: int) -> None:
-        self._epoll.register(fd, mask | select.EPOLLONESHOT)
+        self._epoll.register(fd, mask | _ONE_SHOT)
 
     def arm(self, fd: int, mask: int) -> None:
-        self._epoll.modify(fd, mask | select.EPOLLONESHOT)
+        self._modify(fd, mask | _ONE_SHOT)
 
     def remove(self, fd: int) -> None:
         self._epoll.unregister(fd)

@@ -194,7 +194,7 @@ class Sender:
             self.contended = False
             return True
 
-    def flushed(self, action: Action) -> bool:
+    def flushed(self, action: int) -> bool:
         """The app's thread is done. True: so is the queue, and the caller goes on; else the poller will do `action`."""
         with self.output.lock:
             self.busy = False
@@ -215,6 +215,4 @@ class Sender:
 
     def park(self, mask: int) -> None:
         """Give the connection up until it is ready for `mask`. The caller must not touch it afterwards."""
-        worker = self.worker
-        worker.parked[self.fd] = self
-        worker.poller.arm(self.fd, mask)
+        raise NotImplementedError

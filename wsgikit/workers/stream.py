@@ -16,7 +16,8 @@ _FILE_CHUNK = 128 * 1024
 
 
 class Stream(Protocol):
-    sock: socket.socket
+    @property
+    def sock(self) -> socket.socket: ...
 
     def receive(self) -> bytes | None:
         """What has arrived; b"" at the end, None when nothing has."""

@@ -32,7 +32,7 @@ class TlsStream:
         return True
 
     def receive(self) -> bytes | None:
-        parts = []
+        parts: list[bytes] = []
         try:
             while True:
                 part = self.sock.recv(RECEIVE)

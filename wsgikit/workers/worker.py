@@ -3,8 +3,8 @@
     worker = Worker(app, listeners, WorkerSettings(threads=8))
     worker.run()                     # in the main thread, until stop() or abort()
 
-Owns the tables of connections and the life of the threads. The main thread keeps house (see `housekeeping`); it does not
-serve. It must not know configuration, other workers' processes, or what a protocol does with its bytes.
+Owns the tables of connections and the life of the threads. The main thread keeps house (see `housekeeping`) and does
+not serve. It must not know configuration, other workers' processes, or what a protocol does with its bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 from wsgiref.types import WSGIApplication
@@ -41,7 +41,7 @@ log = logging.getLogger("wsgikit.error")
 class Surroundings:
     """What a worker has around it. All of it is optional: an embedded server has none."""
 
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     record: Callable[[Access], None] | None = None
     """Access log."""
     board: Scoreboard | None = None
@@ -73,6 +73,8 @@ class Worker:
         self.members: list[Member] = []
         self.polled = 0.0
         self.requests = 0
+        self.request_limit: float = float("inf")
+        self.patience = settings.keep_alive  # seconds for which an idle connection is kept
         self.refused = 0
         self.stopping = False
         self.finished = False
@@ -93,13 +95,13 @@ class Worker:
         finally:
             self.finish()
 
-    def start(self) -> None:
-        """Start the threads."""
+    def start(self, *, beside: int = 0) -> None:
+        """Start the threads, `beside` of them being there already."""
         self.housekeeping.renew_date()
         for acceptor in self.acceptors.values():
             acceptor.watch()
         threads = self.settings.threads
-        for number in range(threads):
+        for number in range(beside, threads):
             threading.Thread(target=self._serve, name=f"wsgikit-{number + 1}", daemon=True).start()
         if threads > 1:
             threading.Thread(target=self.lead.watch, name="wsgikit-watchdog", daemon=True).start()
@@ -137,28 +139,28 @@ class Worker:
             lead.take(member)
             try:
                 while member.leads and not self.finished:
-                    if self.ready:
-                        self._serve_one(member)
-                    else:
-                        self._poll()
+                    self.step(member)
             except Exception:
                 log.critical("an error in wsgikit itself; the connection is closed", exc_info=True)
             if member.leads:
                 lead.give(member)
 
-    def _poll(self) -> None:
+    def step(self, member: Member, longest: float = -1.0) -> None:
+        """Serve one descriptor that is ready, or poll, for `longest` seconds at most. The calling thread leads."""
+        if self.ready:
+            self._serve_one(member)
+            return
         cells = self._cells
         if cells is None:
-            self.ready.extend(self.poller.wait(self._patience()))
+            self.ready.extend(self.poller.wait(self._patience(longest)))
         else:
             cells[AVAILABLE] = 1
-            self.ready.extend(self.poller.wait(self._patience()))
+            self.ready.extend(self.poller.wait(self._patience(longest)))
             cells[AVAILABLE] = 0
         self.polled = monotonic()
 
-    def _patience(self) -> float:
-        """How long the poller may wait: for ever, or until a paused listener is due."""
-        patience = -1.0
+    def _patience(self, patience: float) -> float:
+        """How long the poller may wait: as long as it likes, or until a paused listener is due."""
         for acceptor in self.acceptors.values():
             left = acceptor.pause_left()
             if left >= 0 and (patience < 0 or left < patience):
@@ -210,8 +212,8 @@ class Worker:
         if self.stopping and not self.open:
             self.housekeeping.wake()
 
-    def count(self, connection: Connection) -> None:
+    def count(self) -> None:
         """A request was answered."""
         self.requests += 1
-        if self.requests >= self.housekeeping.request_limit:
+        if self.requests >= self.request_limit:
             self.housekeeping.retire(f"{self.requests} requests served")

@@ -16,7 +16,7 @@ from wsgikit.wsgi.file_wrapper import FileWrapper, regular_file
 from wsgikit.wsgi.response_head import ResponseHead
 from wsgikit.wsgi.transport import Transport
 
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 _JOIN = 16 * 1024  # below this, copying blocks together costs less than a second system call or an iovec
 _BODILESS = frozenset((204, 304))  # 1xx never gets here (RFC 9110 15.3.5, 15.4.5)
@@ -33,11 +33,16 @@ class Guard(Protocol):
 class Lines:
     """Head lines that depend on the server, not on the app. One object a listener; housekeeping renews `date`."""
 
-    __slots__ = ("date", "server")
+    __slots__ = ("both", "date", "server")
 
     def __init__(self, server: str) -> None:
-        self.date = b""
         self.server = f"Server: {server}\r\n".encode("latin-1") if server else b""
+        self.date = self.both = b""
+
+    def renew(self, date: bytes) -> None:
+        """Set the Date line, with its CRLF."""
+        self.date = date
+        self.both = date + self.server
 
 
 class Exchange:
@@ -76,7 +81,7 @@ class Exchange:
         """PEP 3333 start_response. Raises what `ResponseHead` raises, at once, while the app can still react."""
         if exc_info is not None:
             try:
-                if self.head_sent:
+                if self.head_sent and exc_info[1] is not None:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # a kept traceback keeps every frame of the app alive
@@ -232,9 +237,11 @@ class Exchange:
         if length is None and total is not None:
             length = total
         parts = [head.lines]
-        if not head.has_date:
+        if not head.has_date and not head.has_server:
+            parts.append(self._lines.both)
+        elif not head.has_date:
             parts.append(self._lines.date)
-        if not head.has_server:
+        elif not head.has_server:
             parts.append(self._lines.server)
         code = head.code
         if code == 205:

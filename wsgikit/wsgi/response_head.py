@@ -27,9 +27,12 @@ _KINDS = {"content-length": CONTENT_LENGTH, "date": DATE, "server": SERVER} | di
     ),
     HOP_BY_HOP,
 )
-_LEARNED = 512  # an app has some dozens of field names and statuses; more than this are made up per request
-_names: dict[str, int] = {}
-_statuses: dict[str, int] = {}
+
+# Most responses of an app carry the same few statuses and fields. What was checked and encoded once is kept, up to these
+# bounds; then all of it is forgotten. A field value longer than `_SHORT` is most likely made for one response.
+_STATUSES, _FIELDS, _SHORT = 128, 2048, 64
+_statuses: dict[str, tuple[int, bytes]] = {}
+_fields: dict[tuple[str, str], tuple[int, bytes]] = {}
 
 
 class ResponseHead:
@@ -41,65 +44,72 @@ class ResponseHead:
     __slots__ = ("code", "has_date", "has_server", "headers", "length", "lines", "status")
 
     def __init__(self, status: str, headers: list[tuple[str, str]]) -> None:
-        code = _statuses.get(status) if type(status) is str else None
-        self.code = _learn_status(status) if code is None else code
+        known = _statuses.get(status) if type(status) is str else None
+        self.code, line = known or _learn_status(status)
         if type(headers) is not list:
             raise TypeError(f"response headers must be a list, not {type(headers).__name__} (PEP 3333)")
         self.status = status
+        self.headers = headers
         self.length: int | None = None
         self.has_date = self.has_server = False
-        lines = [f"HTTP/1.1 {status}\r\n"]
+        lines = [line]
         for item in headers:
-            if type(item) is not tuple or len(item) != 2:
-                raise TypeError(f"a response header must be a (name, value) tuple, not {item!r:.80} (PEP 3333)")
-            name, value = item
-            kind = _names.get(name) if type(name) is str else None
-            if kind is None:
-                kind = _learn_name(name)
-            if type(value) is not str or not (value.isascii() and value.isprintable()):
-                _check_value(name, value)
-            if kind and not self._note(kind, name, value):
-                continue
-            lines.append(f"{name}: {value}\r\n")
-        self.headers = headers[:]  # the app may go on to use its list
-        self.lines = "".join(lines).encode("latin-1")
+            try:
+                field = _fields.get(item) or _learn_field(item)
+            except TypeError:  # not hashable: not a tuple of strings
+                field = _learn_field(item)
+            if field[0]:
+                self._note(field[0], item)
+                if field[0] == CONTENT_LENGTH:
+                    continue  # the framing writes it, once
+            lines.append(field[1])
+        self.lines = b"".join(lines)
 
-    def _note(self, kind: int, name: str, value: str) -> bool:
-        """Take note of a field that matters to the server. False: it is not sent as it stands."""
+    def _note(self, kind: int, item: tuple[str, str]) -> None:
+        """Take note of a field that matters to the server."""
         if kind == CONTENT_LENGTH:
-            if not (value.isascii() and value.isdigit()) or len(value) > 18:
-                raise ValueError(f"Content-Length must be digits only, not {value!r:.40} (RFC 9110 8.6)")
-            length = int(value)
+            length = int(item[1])  # `_learn_field` saw digits only
             if self.length is not None and self.length != length:
                 raise ValueError(f"two different Content-Length values: {self.length} and {length} (RFC 9110 8.6)")
             self.length = length
-            return False  # the framing writes it, once
-        if kind == DATE:
+        elif kind == DATE:
             self.has_date = True
-        elif kind == SERVER:
-            self.has_server = True
         else:
-            raise ValueError(
-                f"an app may not send the hop-by-hop field {name}: the server manages the connection (PEP 3333, "
-                "Other HTTP Features)"
-            )
-        return True
+            self.has_server = True
 
 
-def _learn_status(status: object) -> int:
+def _learn_field(item: object) -> tuple[int, bytes]:
+    """Check one header and encode its line."""
+    if type(item) is not tuple or len(item) != 2:
+        raise TypeError(f"a response header must be a (name, value) tuple, not {item!r:.80} (PEP 3333)")
+    name, value = item
+    kind = _check_name(name)
+    _check_value(name, value)
+    if kind == CONTENT_LENGTH and (not (value.isascii() and value.isdigit()) or len(value) > 18):
+        raise ValueError(f"Content-Length must be digits only, not {value!r:.40} (RFC 9110 8.6)")
+    field = kind, f"{name}: {value}\r\n".encode("latin-1")
+    if len(value) <= _SHORT:
+        if len(_fields) >= _FIELDS:
+            _fields.clear()
+        _fields[name, value] = field
+    return field
+
+
+def _learn_status(status: object) -> tuple[int, bytes]:
     if type(status) is not str:
         raise TypeError(f"status must be str, not {type(status).__name__} (PEP 3333)")
     if not STATUS_TEXT.fullmatch(status) or len(status) < 4:  # RFC 9112 4: the space stays without a reason
         raise ValueError(f"status must be three digits, a space and a reason, not {status!r:.80} (PEP 3333)")
     if status[0] == "1":
         raise ValueError(f"{status!r:.40} is not a final status; use wsgi.early_hints or wsgikit.takeover")
-    code = int(status[:3])
-    if len(_statuses) < _LEARNED:
-        _statuses[status] = code
-    return code
+    known = int(status[:3]), f"HTTP/1.1 {status}\r\n".encode("latin-1")
+    if len(_statuses) >= _STATUSES:
+        _statuses.clear()
+    _statuses[status] = known
+    return known
 
 
-def _learn_name(name: object) -> int:
+def _check_name(name: object) -> int:
     if type(name) is not str:
         raise TypeError(f"header names must be str, not {type(name).__name__} (PEP 3333)")
     if not NAME_TEXT.fullmatch(name):
@@ -108,8 +118,11 @@ def _learn_name(name: object) -> int:
     if lower == "status":
         raise ValueError("a header named Status is CGI's, not HTTP's; give the status as the first argument (PEP 3333)")
     kind = _KINDS.get(lower, ORDINARY)
-    if len(_names) < _LEARNED:
-        _names[name] = kind
+    if kind == HOP_BY_HOP:
+        raise ValueError(
+            f"an app may not send the hop-by-hop field {name}: the server manages the connection (PEP 3333, "
+            "Other HTTP Features)"
+        )
     return kind
 
 
