@@ -5,7 +5,7 @@
     router = Router([
         Route("/", index),
         Route("/users/<int:id>", show_user, methods=["GET"], name="user"),
-        Route("/users/<name>", find_user, slashes="redirect"),
+        Route("/users/<name>", find_user, slash="redirect"),
         Route("/api", api_router, prefix=True),          # another Router: nested; or any WSGI app
         Route("/", shop, host="*.shop.example", prefix=True),
     ])

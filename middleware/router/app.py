@@ -5,7 +5,7 @@ Owns: the environ that an app behind the router sees, and the router's own answe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wsgikit.errors import ConfigError
@@ -13,7 +13,7 @@ from wsgikit.middleware.router.answers import StartResponse, answer, options
 from wsgikit.middleware.router.build import build
 from wsgikit.middleware.router.conflicts import Conflict, find_conflicts
 from wsgikit.middleware.router.hosts import request_host
-from wsgikit.middleware.router.route import Route, WSGIApp, routes_from_table
+from wsgikit.middleware.router.route import Load, Route, Wrap, WSGIApp, routes_from_table
 from wsgikit.middleware.router.table import HasTable, Match, NotAllowed, Redirect, Table
 from wsgikit.middleware.router.target import local_reference, matching_path, quoted_path, shift
 
@@ -54,12 +54,13 @@ class Router(HasTable):
         cls,
         rows: Iterable[Mapping[str, Any]],
         *,
-        load: Callable[[str], WSGIApp] | None = None,
-        upstream: Callable[[str], WSGIApp] | None = None,
+        load: Load | None = None,
+        upstream: Load | None = None,
+        wrap: Wrap | None = None,
         **options: Any,
     ) -> Router:
         """A router from `[[route]]` rows of wsgikit.toml, as `routes_from_table()`; other options as for Router."""
-        return cls(routes_from_table(rows, load=load or _load, upstream=upstream), **options)
+        return cls(routes_from_table(rows, load=load or _load, upstream=upstream, wrap=wrap), **options)
 
     @property
     def table(self) -> Table:
@@ -156,7 +157,6 @@ def _reaches(table: Table, router: HasTable) -> bool:
 
 
 def _load(name: str) -> WSGIApp:
-    from wsgikit.loader import load
+    from wsgikit.loader import load_app
 
-    app: WSGIApp = load(name)
-    return app
+    return load_app(name)

@@ -65,7 +65,7 @@ class Leaf:
         # A prefix stands where a catch-all without text would.
         self.order = (pattern.key + (((CATCH_ALL, 0),) if self.prefix else ()), number)
         self.tail = segment_test(pattern.segments[-1], pattern.rule) if pattern.catch_all else None
-        self.bare = route.slashes != "redirect"
+        self.bare = route.slash != "redirect"
         self._keep = _parts_consumed(route, pattern)
         self._refusal = refusal
         self._defaults = dict(route.defaults)

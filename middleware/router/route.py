@@ -28,7 +28,7 @@ class Route:
               it does not know goes on to the next route here, and `Allow` is the union over both.
     methods   methods the route takes; None is any. HEAD comes with GET. The router answers OPTIONS unless it is listed.
     host      "shop.example", "*.shop.example", with ":port" or without; "" is any host
-    slashes   what to do with the rule's twin, that has a trailing slash more or less. "exact": not found. "redirect":
+    slash     what to do with the rule's twin, that has a trailing slash more or less. "exact": not found. "redirect":
               308 to the rule's own form for GET and HEAD. "both": the same as the rule's own form.
     prefix    the rule stands for itself and everything below it, at segment boundaries
     strip     move what the rule consumed from PATH_INFO to SCRIPT_NAME; a last catch-all variable is not consumed
@@ -40,7 +40,7 @@ class Route:
     app: WSGIApp
     methods: Iterable[str] | None = field(default=None, kw_only=True)
     host: str = field(default="", kw_only=True)
-    slashes: str = field(default="exact", kw_only=True)
+    slash: str = field(default="exact", kw_only=True)
     prefix: bool = field(default=False, kw_only=True)
     strip: bool = field(default=True, kw_only=True)
     name: str = field(default="", kw_only=True)
@@ -51,8 +51,8 @@ class Route:
             raise ConfigError(f"route: the rule is {self.rule!r}, not text")
         if not callable(self.app):
             raise ConfigError(f"route {self.rule!r}: app {self.app!r} cannot be called")
-        if self.slashes not in SLASHES:
-            raise ConfigError(f"route {self.rule!r}: slashes={self.slashes!r}{nearest(str(self.slashes), SLASHES)}")
+        if self.slash not in SLASHES:
+            raise ConfigError(f"route {self.rule!r}: slash={self.slash!r}{nearest(str(self.slash), SLASHES)}")
         if self.methods is not None:
             object.__setattr__(self, "methods", self._method_set())
 
@@ -71,29 +71,36 @@ class Route:
         return self.methods if isinstance(self.methods, frozenset) else None
 
 
-_ROW_KEYS = ("rule", "app", "upstream", "name", "methods", "host", "slashes", "prefix", "strip", "defaults")
+_ROW_KEYS = ("rule", "app", "upstream", "use", "name", "methods", "host", "slash", "prefix", "strip", "defaults")
+Load = Callable[[str], WSGIApp]
+Wrap = Callable[[WSGIApp, Any], WSGIApp]
 
 
 def routes_from_table(
-    rows: Iterable[Mapping[str, Any]],
-    *,
-    load: Callable[[str], WSGIApp],
-    upstream: Callable[[str], WSGIApp] | None = None,
+    rows: Iterable[Mapping[str, Any]], *, load: Load, upstream: Load | None = None, wrap: Wrap | None = None
 ) -> list[Route]:
-    """Routes from `[[route]]` rows: `rule`, and `app` ("pkg.mod:app") or `upstream` (a name), and options of Route.
+    """Routes from `[[route]]` rows: `rule`, `app` ("pkg.mod:app") or `upstream` (a name), `use`, and options of Route.
 
-    `load` makes an app from its name, `upstream` from an upstream's. ConfigError names row, key, and the nearest key.
+    `load` makes an app from its name, `upstream` from an upstream's, `wrap(app, use)` puts middleware around it.
+    ConfigError names row, key, and the nearest key.
     """
-    return [_from_row(number, row, load, upstream) for number, row in enumerate(rows, 1)]
+    routes = []
+    for number, row in enumerate(rows, 1):
+        _check_row(f"[[route]] number {number}", row)
+        app = _row_app(row, load, upstream)
+        if row.get("use"):
+            if wrap is None:
+                raise ConfigError(f"[[route]] number {number}: use cannot be given here")
+            app = wrap(app, row["use"])
+        options = {key: row[key] for key in row if key not in ("rule", "app", "upstream", "use")}
+        if "upstream" in row:
+            # An upstream sees the URL that the client sent, unless the row asks for less.
+            options.setdefault("strip", False)
+        routes.append(Route(row["rule"], app, **options))
+    return routes
 
 
-def _from_row(
-    number: int,
-    row: Mapping[str, Any],
-    load: Callable[[str], WSGIApp],
-    upstream: Callable[[str], WSGIApp] | None,
-) -> Route:
-    place = f"[[route]] number {number}"
+def _check_row(place: str, row: Mapping[str, Any]) -> None:
     for key in row:
         if key not in _ROW_KEYS:
             raise ConfigError(f"{place}: unknown key {key!r}{nearest(key, _ROW_KEYS)}")
@@ -101,11 +108,12 @@ def _from_row(
         raise ConfigError(f'{place}: has no rule; write rule = "/path/<name>"')
     if ("app" in row) == ("upstream" in row):
         raise ConfigError(f"{place} ({row['rule']!r}): write either app or upstream")
-    if "upstream" in row and upstream is None:
-        raise ConfigError(f"{place} ({row['rule']!r}): there are no upstreams here; write app")
-    options = {key: row[key] for key in row if key not in ("rule", "app", "upstream")}
-    if upstream is not None and "upstream" in row:
-        # An upstream sees the URL that the client sent, unless the row asks for less.
-        return Route(row["rule"], upstream(row["upstream"]), **{"strip": False, **options})
-    app = row["app"]
-    return Route(row["rule"], load(app) if isinstance(app, str) else app, **options)
+
+
+def _row_app(row: Mapping[str, Any], load: Load, upstream: Load | None) -> WSGIApp:
+    if "upstream" not in row:
+        app: WSGIApp = load(row["app"]) if isinstance(row["app"], str) else row["app"]
+        return app
+    if upstream is None:
+        raise ConfigError(f"route {row['rule']!r}: there are no upstreams here; write app")
+    return upstream(row["upstream"])

@@ -168,9 +168,9 @@ class Table:
             trees.twins.insert(leaf)
         twin = pattern if route.prefix else pattern.twin()
         # A mounted app's root without its slash is its root, unless the route asks for a redirect.
-        if twin is not None and route.slashes == "redirect":
+        if twin is not None and route.slash == "redirect":
             trees.twins.insert(Leaf(route, twin, number, refusal, turn=True))
-        elif twin is not None and not route.prefix and (route.slashes == "both" or not twin.segments):
+        elif twin is not None and not route.prefix and (route.slash == "both" or not twin.segments):
             trees.routes.insert(Leaf(route, twin, number, refusal))
         return leaf
 

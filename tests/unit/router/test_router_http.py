@@ -116,15 +116,15 @@ class TestSlashes:
     router = Router(
         [
             Route("/exact", app),
-            Route("/leaf", app, slashes="redirect"),
-            Route("/branch/", app, slashes="redirect"),
-            Route("/either/", app, slashes="both"),
-            Route("/files/<path:p>/", app, slashes="redirect"),
-            Route("/form/", app, slashes="redirect", methods=["POST"]),
+            Route("/leaf", app, slash="redirect"),
+            Route("/branch/", app, slash="redirect"),
+            Route("/either/", app, slash="both"),
+            Route("/files/<path:p>/", app, slash="redirect"),
+            Route("/form/", app, slash="redirect", methods=["POST"]),
             Route("/form", app, methods=["PUT"]),
-            Route("/taken/", app, slashes="redirect"),
+            Route("/taken/", app, slash="redirect"),
             Route("/<word>", app, methods=["PURGE"]),
-            Route("/pre", app, prefix=True, slashes="redirect"),
+            Route("/pre", app, prefix=True, slash="redirect"),
         ]
     )
 
@@ -159,7 +159,7 @@ class TestSlashes:
         assert ask(self.router, "/form").headers["Allow"] == "OPTIONS, PURGE, PUT"
 
     def test_a_redirect_comes_after_every_match(self):
-        router = Router([Route("/x/", app, slashes="redirect"), Route("/<word>", app)])
+        router = Router([Route("/x/", app, slash="redirect"), Route("/<word>", app)])
         assert ask(router, "/x").code == 200
 
     @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ class TestSlashes:
         ],
     )
     def test_a_location_never_leads_to_another_host(self, rule, path):
-        router = Router([Route(rule, app, slashes="redirect")])
+        router = Router([Route(rule, app, slash="redirect")])
         answer = ask(router, path)
         location = answer.headers["Location"]
         assert answer.code == 308
@@ -184,13 +184,13 @@ class TestSlashes:
         assert urlsplit(urljoin("http://here.example/", location)).hostname == "here.example"
 
     def test_a_location_keeps_the_escapes_that_were_sent(self):
-        router = Router([Route("/<word>/", app, slashes="redirect")])
+        router = Router([Route("/<word>/", app, slash="redirect")])
         answer = ask(router, "/a/b c", REQUEST_URI="/a%2Fb%20c?q")
         assert answer.headers["Location"] == "/a%2Fb%20c/"
 
     def test_a_mounted_root_without_its_slash(self):
         plain = Router([Route("/", app)])
-        turning = Router([Route("/", app, slashes="redirect")])
+        turning = Router([Route("/", app, slash="redirect")])
         assert ask(plain, "", SCRIPT_NAME="/m").code == 200
         assert ask(turning, "", SCRIPT_NAME="/m").headers["Location"] == "/m/"
         assert ask(turning, "").code == 200, "a server that says PATH_INFO='' for / would be redirected for ever"
@@ -434,7 +434,7 @@ def test_rows_make_a_router():
         ({"app": "x:y"}, "number 2: has no rule"),
         ({"rule": "/a"}, r"number 2 \('/a'\): write either app or upstream"),
         ({"rule": "/a", "upstream": "u"}, "no upstreams"),
-        ({"rule": "/a", "app": "x:y", "slashes": "redirects"}, "did you mean 'redirect'"),
+        ({"rule": "/a", "app": "x:y", "slash": "redirects"}, "did you mean 'redirect'"),
         ({"rule": "/a", "app": "x:y", "methods": "GET"}, "write a list"),
         ({"rule": "/a", "app": "x:y", "methods": ["GET POST"]}, "no method"),
         ({"rule": "/a", "app": "x:y", "methods": []}, "empty"),

@@ -88,7 +88,7 @@ def test_every_route_gets_its_reason():
             Route("/x/12/more", app),
             Route("/", app),
             Route("/x", inner, prefix=True),
-            Route("/x", app, prefix=True, slashes="redirect"),
+            Route("/x", app, prefix=True, slash="redirect"),
         ]
     )
     verdicts = explain(table, "GET", "/x/12", ("b.example", "80"))
@@ -106,7 +106,7 @@ def test_every_route_gets_its_reason():
         ("/", "segment 1: 'x' is not the end after a slash"),
         ("/x/in/<int:id>", "segment 1: '12' is not 'in'"),
     }
-    (bare,) = [v for v in explain(table, "GET", "/x") if v.route.slashes == "redirect"]
+    (bare,) = [v for v in explain(table, "GET", "/x") if v.route.slash == "redirect"]
     assert bare.reason == "the path has no slash after the prefix"
     assert [v.chosen for v in explain(table, "GET", "/x/in/7")].count(True) == 1
 
@@ -130,7 +130,5 @@ def test_a_nested_route_is_explained_with_its_whole_template():
     ],
 )
 def test_a_decision_in_one_line(method, path, text):
-    table = Table(
-        [Route("/a/<int:n>", app, methods=["GET"], slashes="redirect"), Route("/b/", app, slashes="redirect")]
-    )
+    table = Table([Route("/a/<int:n>", app, methods=["GET"], slash="redirect"), Route("/b/", app, slash="redirect")])
     assert outcome(table.resolve(method, path)) == text
