@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -128,4 +129,4 @@ def read(pieces: Iterable[bytes], limits: Limits | None = None, *, eof: bool = F
 def pieces_of(data: bytes, *cuts: int) -> list[bytes]:
     """`data` cut at these offsets."""
     edges = [0, *sorted(cuts), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
