@@ -119,7 +119,7 @@ def _fail(error: BaseException, exchange: Exchange, name: Callable[[], str]) -> 
         send_page(exchange, status, _page(status, error, exchange))
 
 
-_PEER_FAULTS = {400: "400 Bad Request", 413: "413 Content Too Large"}
+_PEER_FAULTS = {413: "413 Content Too Large", 431: "431 Request Header Fields Too Large"}
 
 
 def _page(status: str, error: BaseException, exchange: Exchange) -> str:
