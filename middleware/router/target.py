@@ -35,9 +35,9 @@ def matching_path(environ: Mapping[str, Any], *, raw: bool = True) -> str:
     if raw:
         target = raw_target(environ)
         if "%2" in target and _ESCAPED_SLASH.search(target):
-            encoded = raw_path_info(environ)
-            if encoded is not None:
-                return decode_keeping_slashes(encoded)
+            sent = raw_parts(environ)
+            if sent is not None:
+                return decode_keeping_slashes(sent[1])
     if info.isascii():
         return info
     return info.encode("latin-1").decode("utf-8", "surrogateescape")
@@ -64,16 +64,16 @@ def raw_path(environ: Mapping[str, Any]) -> str | None:
     return path if path and sent == seen else None
 
 
-def raw_path_info(environ: Mapping[str, Any]) -> str | None:
-    """The part of `raw_path()` that belongs to PATH_INFO."""
+def raw_parts(environ: Mapping[str, Any]) -> tuple[str, str] | None:
+    """`raw_path()` cut in two, where SCRIPT_NAME ends and PATH_INFO begins."""
     path = raw_path(environ)
     if path is None:
         return None
     octets = _OCTET.finditer(path)
-    start = 0
+    end = 0
     for _ in range(len(environ.get("SCRIPT_NAME", ""))):
-        start = next(octets).end()
-    return path[start:]
+        end = next(octets).end()
+    return path[:end], path[end:]
 
 
 def decode_keeping_slashes(encoded: str) -> str:
@@ -97,6 +97,20 @@ def shift(environ: dict[str, Any], length: int) -> None:
     moved = info[:length].rstrip("/")
     environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "").rstrip("/") + moved
     environ["PATH_INFO"] = info[len(moved) :]
+
+
+def replace_path(environ: dict[str, Any], info: str, sent: str | None = None) -> None:
+    """Give an environ copy another PATH_INFO, and `wsgikit.raw_target` to go with it.
+
+    `sent` is the percent-encoded SCRIPT_NAME + PATH_INFO, where the caller knows one that keeps `%2F`; it is believed
+    when it decodes to the new path. REQUEST_URI and RAW_URI stay what the client sent.
+    """
+    environ["PATH_INFO"] = info
+    whole = environ.get("SCRIPT_NAME", "") + info
+    if sent is None or unquote_to_bytes(sent.encode("latin-1")) != whole.encode("latin-1"):
+        sent = quote(whole, safe=SAFE_IN_PATH, encoding="latin-1")
+    query = environ.get("QUERY_STRING", "")
+    environ["wsgikit.raw_target"] = (sent + ("?" + query if query else "")).encode("latin-1")
 
 
 def quoted_path(environ: Mapping[str, Any]) -> str:
