@@ -18,7 +18,7 @@ from wsgikit.validators.app.streams import BodyInput, ErrorLog
 
 # Of a body, this much is kept and this much is read before the conversation is closed early.
 KEPT = 1024 * 1024
-MOST = 64 * 1024 * 1024
+MOST = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,6 +100,7 @@ class Exchange:
         values = [*args, *options.values()]
         status, headers, exc_info = (*values, None, None, None)[:3]
         again = self.calls > 0 and exc_info is None
+        self.recorder.used.update(("start_response",) if exc_info is None else ("start_response", "exc_info"))
         self.calls += 1
         self.judge(self._start_notes(args, options, values, again))
         try:
@@ -112,6 +113,8 @@ class Exchange:
         if again and not handled:
             self.judge([Note("S62", "start_response took a second call without exc_info and did not raise")])
         self.code, self.declared = status_code(status), declared_length(headers)
+        if self.declared is not None:
+            self.recorder.used.add("Content-Length")
         if not callable(write):
             self.judge([Note("S08", f"start_response returned {shown(write)}, which cannot be called")])
             return write  # type: ignore[no-any-return]
@@ -139,6 +142,7 @@ class Exchange:
 
     def _linted_write(self, write: Callable[..., Any]) -> Callable[..., Any]:
         def linted_write(*args: Any, **options: Any) -> Any:
+            self.recorder.used.add("write()")
             self.judge(self._write_notes(args, options))
             if args and args[0]:
                 self.output = True
@@ -193,6 +197,7 @@ class Exchange:
     def end(self) -> Iterable[Note]:
         """What the end of the iterable shows."""
         self.exhausted = True
+        self.recorder.used.update(("an iterable",) if self.size is None else ("an iterable", "len()"))
         if not self.calls:
             yield Note("A25", "the iterable ended, and start_response was never called")
         if self.size is not None and self.blocks < self.size:

@@ -73,6 +73,8 @@ class Recorder:
         self.settings = settings
         self.dropped = 0
         self.counts: Counter[str] = Counter()
+        # What the app made use of: a rule about write() says nothing about an app that never calls it.
+        self.used: set[str] = set()
         self._kept: deque[Finding] = deque()
         self._lock = threading.Lock()
 

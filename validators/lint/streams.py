@@ -92,6 +92,7 @@ class InputStream(_Stream):
         return next(self._stream)
 
     def _call(self, name: str, args: tuple[Any, ...], options: dict[str, Any], rule: str) -> Any:
+        self._exchange.recorder.used.add("wsgi.input")
         try:
             return getattr(self._stream, name)(*args, **options)
         except TypeError as error:
@@ -141,6 +142,7 @@ class ErrorStream(_Stream):
         super().__init__(exchange, stream, "wsgi.errors")
 
     def write(self, text: Any) -> Any:
+        self._exchange.recorder.used.add("wsgi.errors")
         self._exchange.judge(_text_notes(text))
         return self._tolerant(self._stream.write, text)
 

@@ -23,6 +23,7 @@ class FileWrapper:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         filelike = args[0] if args else None
+        self._exchange.recorder.used.add("wsgi.file_wrapper")
         self._exchange.judge(_filelike_notes(filelike))
         try:
             made = self._wrapper(*args, **options)

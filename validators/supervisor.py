@@ -1,0 +1,120 @@
+"""Runs a check in a child process, so that a target that hangs, exits or crashes still ends in a report.
+
+Owns the child: its pipe, its deadline, its end. Everything the target prints goes to standard error. What runs in the
+child is `wsgikit.validators.worker`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Any
+
+from wsgikit.validators.report.document import from_document
+from wsgikit.validators.report.model import Report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What the child has to do: a `kind` the worker knows, the target's name, and its settings.
+
+    `patience` is seconds for a single request, `timeout` for the whole run.
+    """
+
+    kind: str
+    target: str
+    settings: Any
+    profile: str
+    patience: float = 10.0
+    timeout: float = 120.0
+
+
+class _Listener:
+    """Reads what the child says: what it is at, and at last its report."""
+
+    def __init__(self, pipe: IO[bytes], progress: Callable[[str], None]) -> None:
+        self.report: Report | None = None
+        self.last = "importing the target"
+        self._pipe = pipe
+        self._progress = progress
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for line in self._pipe:
+            message = json.loads(line)
+            if "report" in message:
+                self.report = from_document(message["report"])
+                return
+            self.last = message["busy"]
+            self._progress(self.last)
+
+    def wait(self, seconds: float) -> None:
+        """Until the child has reported or closed its pipe."""
+        self._thread.join(seconds)
+
+
+def supervise(job: Job, progress: Callable[[str], None] = lambda label: None) -> Report:
+    """Run the job in a child process of its own and give its report, whatever the target does to the process.
+
+    `progress` is called with what is under way. The child and all it has started are gone afterwards.
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-m", "wsgikit.validators.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        return _conversation(child, job, progress)
+    finally:
+        _end(child)
+
+
+def _conversation(child: subprocess.Popen[bytes], job: Job, progress: Callable[[str], None]) -> Report:
+    stdin, stdout = child.stdin, child.stdout
+    if stdin is None or stdout is None:
+        raise OSError("the child process has no pipes")
+    with contextlib.suppress(BrokenPipeError):
+        pickle.dump(job, stdin)
+        stdin.close()
+    listener = _Listener(stdout, progress)
+    listener.wait(job.timeout)
+    if listener.report is not None:
+        return listener.report
+    status = child.poll()
+    if status is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = child.wait(1.0)
+    if status is None:
+        return _aborted(job, f"no end within {job.timeout:g} s; the last thing under way: {listener.last}")
+    return _aborted(job, f"the target's process {_ending(status)} during: {listener.last}")
+
+
+def _ending(status: int) -> str:
+    if status < 0:
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"ended with exit status {status}"
+
+
+def _aborted(job: Job, why: str) -> Report:
+    return Report(kind=job.kind, target=job.target, profile=job.profile, aborted=why)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """The whole session: targets start threads, and some start processes."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()

@@ -1,0 +1,111 @@
+"""The child process of a check: loads the target, runs the check in a thread, and reports on its standard output.
+
+A target that hangs is noticed by the main thread, which reports what is known so far and ends the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from wsgikit.errors import WsgikitError
+from wsgikit.validators.report.document import to_document
+from wsgikit.validators.report.model import Report
+from wsgikit.validators.supervisor import Job
+
+_TICK = 0.05
+
+
+class Check(Protocol):
+    """A check under way, as the watchdog sees it."""
+
+    @property
+    def busy(self) -> tuple[str, float] | None:
+        """What is under way and since when (time.monotonic())."""
+
+    def announce_to(self, listener: Callable[[str], None]) -> None:
+        """Tell somebody about each request before it is made."""
+
+    def run(self) -> Report:
+        """Do all of it."""
+
+    def report(self, aborted: str = "") -> Report:
+        """What is known so far."""
+
+
+def main() -> None:
+    """Take a job from standard input, do it, say how it went, and end without waiting for anybody."""
+    channel = _private_output()
+    job: Job = pickle.load(sys.stdin.buffer)
+    report = _run(job, lambda label: _say(channel, {"busy": label}))
+    _say(channel, {"report": to_document(report)})
+    sys.stderr.flush()
+    # Threads and exit handlers of the target must not keep the process.
+    os._exit(0)
+
+
+def _private_output() -> int:
+    """Keep the real standard output for us; what the target prints goes to standard error."""
+    channel = os.dup(1)
+    os.dup2(2, 1)
+    return channel
+
+
+def _say(channel: int, message: dict[str, Any]) -> None:
+    data = json.dumps(message).encode() + b"\n"
+    while data:
+        data = data[os.write(channel, data) :]
+
+
+def _run(job: Job, progress: Callable[[str], None]) -> Report:
+    done: list[Report] = []
+    checks: list[Check] = []
+
+    def work() -> None:
+        try:
+            checks.append(_check(job))
+            checks[0].announce_to(progress)
+            done.append(checks[0].run())
+        except WsgikitError as error:
+            done.append(_failed(job, str(error)))
+        except BaseException as error:  # the target's SystemExit as well: this thread is the last to know
+            import traceback
+
+            traceback.print_exc()
+            done.append(_failed(job, f"{type(error).__name__}: {error}"))
+
+    thread = threading.Thread(target=work, name="check", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_TICK)
+        busy = checks[0].busy if checks else None
+        if busy is not None and time.monotonic() - busy[1] > job.patience:
+            return checks[0].report(f"{busy[0]} was not answered within {job.patience:g} s")
+    return done[0]
+
+
+def _check(job: Job) -> Check:
+    from wsgikit.loader import load, search_first
+
+    search_first(os.getcwd())
+    if job.kind == "middleware":
+        from wsgikit.validators.sandwich.check import MiddlewareCheck
+
+        return MiddlewareCheck(load(job.target), job.target, job.settings)
+    from wsgikit.validators.app.check import AppCheck
+
+    return AppCheck(load(job.target), job.target, job.settings)
+
+
+def _failed(job: Job, why: str) -> Report:
+    return Report(kind=job.kind, target=job.target, profile=job.profile, aborted=why)
+
+
+if __name__ == "__main__":
+    main()
