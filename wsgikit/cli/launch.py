@@ -6,25 +6,66 @@ A reload calls `make_plan` again, so everything here is read anew.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wsgikit.config import build
 from wsgikit.config.resolve import Config, Sources
+from wsgikit.config.structure import MountEntry
 from wsgikit.master.plan import GroupPlan, Plan, WorkerSpec
 
 if TYPE_CHECKING:
     from wsgikit.master.sockets import OpenListener
+    from wsgikit.observe.record import Access
     from wsgikit.workers import Listener
 
 App = Callable[..., Iterable[bytes]]
+
+log = logging.getLogger("wsgikit.error")
 
 
 def make_plan(sources: Sources, app: App | None = None) -> Plan:
     """Read the configuration and make a Plan of it. ConfigError lists what is wrong with it."""
     return plan_of(sources.read(), app)
+
+
+def serve(sources: Sources, app: App | None = None) -> int:
+    """Serve until a signal ends it. Returns the exit status. ConfigError: something is wrong, and nothing was started."""
+    from wsgikit.master.master import Master
+
+    config = sources.read()
+    log_to(config)
+    plan = plan_of(config, app)
+    return Master(plan, reload=partial(make_plan, sources, app), announce=partial(announce, config)).run()
+
+
+def log_to(config: Config) -> None:
+    """Send the error log where the configuration says."""
+    settings = build.log_settings(config)
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s [%(process)d] %(levelname)s %(message)s",
+        filename=None if settings.error_logfile == "-" else settings.error_logfile,
+    )
+
+
+def announce(config: Config, listeners: Sequence[OpenListener]) -> None:
+    """Log which addresses to open, with the ports that the system chose."""
+    for opened in listeners:
+        log.info("listening on %s", opened.url)
+        for mount in () if opened.address.startswith("unix:") else config.mounts:
+            log.info("  %s  %s", address_of(opened.url, mount), mount.app or mount.upstream)
+
+
+def address_of(url: str, mount: MountEntry) -> str:
+    """What a person types into a browser to get to a mount."""
+    scheme, _, rest = url.partition("://")
+    host, colon, port = rest.rpartition(":")
+    name = mount.host or {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+    return f"{scheme}://{name}{colon}{port}{mount.path}"
 
 
 def plan_of(config: Config, app: App | None = None) -> Plan:
@@ -37,7 +78,7 @@ def plan_of(config: Config, app: App | None = None) -> Plan:
         GroupPlan(
             settings=settings,
             load=partial(load, config, app),
-            start=partial(start, config, settings.name, settings.workers),
+            start=partial(start, config, settings.name),
             binds=() if settings.name else binds,
         )
         for settings in build.group_settings(config)
@@ -63,21 +104,30 @@ def prepare_imports(config: Config) -> None:
         search_first(folder)
 
 
-def start(config: Config, group: str, workers: int, spec: WorkerSpec) -> None:
+def start(config: Config, group: str, spec: WorkerSpec) -> None:
     """Serve in a worker process; returns when it was stopped."""
-    from wsgikit import scoreboard
-    from wsgikit.observe import access_logger
     from wsgikit.workers import Surroundings, Worker
 
     surroundings = Surroundings(
         limits=build.limits(config),
-        record=access_logger(build.log_settings(config)),
-        board=scoreboard.current(),
+        record=access_log(config),
+        board=spec.board,
         slot=spec.slot,
-        siblings=workers,
+        siblings=spec.workers,
+        retire=spec.retire,
     )
     listeners = [listener(opened) for opened in spec.listeners]
     spec.serve(Worker(spec.app, listeners, build.worker_settings(config, group), surroundings))
+
+
+def access_log(config: Config) -> Callable[[Access], None] | None:
+    """What writes the access log and the slow log; None where both are off."""
+    settings = build.log_settings(config)
+    if settings.access_logfile == "off" and not settings.slow_log:
+        return None
+    from wsgikit.observe import access_logger
+
+    return access_logger(settings)
 
 
 def listener(opened: OpenListener) -> Listener:
