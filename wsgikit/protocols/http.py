@@ -147,7 +147,8 @@ class HttpProtocol:
         exchange.debug = settings.debug
         if settings.timeout:
             exchange.guard = link.guard()
-            exchange.deadline = monotonic() + settings.timeout
+            exchange.timeout = settings.timeout
+            exchange.renew()
         environ = build(service.template, head)
         link.describe(environ)
         environ["wsgi.input"] = stream = self._input(environ, exchange)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from wsgikit.scoreboard.cells import BUSY, HEARTBEAT, REFUSED, REQUESTS, RSS, THREADS
 from wsgikit.workers.member import Member
+from wsgikit.wsgi.respond import __file__ as respond_file
 
 if TYPE_CHECKING:
     from wsgikit.workers.worker import Worker
@@ -186,8 +187,11 @@ class Housekeeping:
 
 
 def _stack(member: Member) -> str:
+    """Where the app is: the frames above the server's own."""
     frame = sys._current_frames().get(member.thread.ident or 0)
-    return "" if frame is None else "".join(traceback.format_stack(frame)).rstrip()
+    frames = traceback.extract_stack(frame) if frame is not None else []
+    last = max((number for number, entry in enumerate(frames) if entry.filename == respond_file), default=-1)
+    return "".join(traceback.format_list(frames[last + 1 :])).rstrip()
 
 
 def resident_memory() -> int:

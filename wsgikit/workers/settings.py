@@ -41,7 +41,8 @@ class WorkerSettings:
     """How long a connection that is being closed is still read, so that the client gets the answer (RFC 9112 9.6)."""
 
     timeout: float = 30.0
-    """How long the app may work on a request; then 504 and the thread is interrupted. 0: no limit."""
+    """How long the app may take to begin its response, and from block to block of a streamed one; then 504 (or a reset,
+    once the response has begun) and the thread is interrupted. 0: no limit."""
 
     interrupt_grace: float = 5.0
     """How long an interrupted thread may take to come back before the worker is replaced."""

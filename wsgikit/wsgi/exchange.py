@@ -8,6 +8,7 @@ connection is read again (it only says whether it may persist).
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from types import TracebackType
 from typing import Protocol
 
@@ -50,7 +51,7 @@ class Exchange:
 
     __slots__ = (
         "_chunked", "_claim", "_lines", "called", "closers", "complete", "content_length", "dead", "deadline", "debug",
-        "guard", "head", "head_sent", "is_head", "minor", "persist", "sent", "transport",
+        "guard", "head", "head_sent", "is_head", "minor", "persist", "sent", "timeout", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, lines: Lines, method: str, minor: int, persist: bool) -> None:
@@ -70,7 +71,8 @@ class Exchange:
         self.sent = 0
         self.closers: list[Callable[[], object]] | None = None
         self.guard: Guard | None = None  # set while the app's call may be interrupted
-        self.deadline = 0.0  # monotonic seconds; 0: none
+        self.timeout = 0.0  # seconds the app may take to begin its response, and from block to block; 0: no limit
+        self.deadline = 0.0  # monotonic seconds at which that is over
         self.debug = False
 
     # What the app calls
@@ -198,6 +200,10 @@ class Exchange:
         elif self.content_length is not None and self.sent < self.content_length:
             self.persist = False
             raise ValueError(f"the body ended after {self.sent} bytes of its Content-Length {self.content_length}")
+
+    def renew(self) -> None:
+        """The app has given something: its time begins anew."""
+        self.deadline = monotonic() + self.timeout
 
     def satisfied(self) -> bool:
         """Whether nothing more of the body can be sent, so that the app need not be asked for more."""

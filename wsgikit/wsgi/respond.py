@@ -94,6 +94,7 @@ def _guarded(result: Iterable[bytes], exchange: Exchange, guard: Guard) -> Itera
         finally:
             guard.leave()
         yield block
+        exchange.renew()
 
 
 def _fail(error: BaseException, exchange: Exchange, name: Callable[[], str]) -> None:
@@ -151,6 +152,7 @@ def _run_closer(close: Callable[[], object], exchange: Exchange, name: Callable[
     try:
         try:
             if guard is not None:
+                exchange.renew()  # also after a time-out: what the app holds is to be released
                 guard.enter(exchange)
             close()
         finally:
