@@ -101,6 +101,15 @@ class Leaf:
                     text = _cleaned(text, spans=not variable.converter.part_isolating)
                 values[variable.name] = text if variable.convert is None else variable.convert(text)
 
+    def texts(self, parts: list[str]) -> dict[str, str]:
+        """The variables as they stand in a path that matches, not converted."""
+        texts = {name: parts[index] for name, index, _ in self._single}
+        for start, end, test, variables in self._grouped:
+            match = test("/".join(parts[start:end]))
+            if match is not None:
+                texts.update((variable.name, match[group]) for group, variable in variables)
+        return texts
+
     def consumed(self, parts: list[str]) -> int:
         """How many characters of PATH_INFO the rule stands for."""
         return wire_length(self._consumed_text(parts))
