@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     Cells = memoryview[Any]
 
 _SLOT_LOCK = 0
-_VERSION = 0  # cell of the first header line: odd while a slot is being emptied into the totals
+# Cells of the first header line.
+_VERSION = 0  # odd while a slot is being emptied into the totals
+_USED = 1  # slots from this one on were never taken: nobody need look at them
 _READ_TRIES = 1000
 
 
@@ -84,6 +86,7 @@ class Scoreboard:
             if slot is None:
                 return None
             self._empty(slot)
+        self._header[_USED] = max(self._header[_USED], slot.index + 1)
         slot.cells[STARTED] = int(time.time() * 1000)
         label = group.encode()[: (CELLS - LABEL) * 8].ljust((CELLS - LABEL) * 8, b"\0")
         slot.cells[LABEL:CELLS] = memoryview(label).cast("q")
@@ -109,7 +112,7 @@ class Scoreboard:
 
     def live(self) -> Iterator[Slot]:
         """Slots that are taken."""
-        return (slot for slot in self.slots if slot.cells[STATE] != FREE)
+        return (slot for slot in self.slots[: self._header[_USED]] if slot.cells[STATE] != FREE)
 
     def totals(self) -> list[int]:
         """Sums over all slots, by cell. Counters include the workers that are gone and so never go back."""

@@ -26,6 +26,8 @@ BUSY = 8
 """Threads that run the app now."""
 RSS = 9
 """Resident memory in bytes."""
+ROLE = 10
+"""0 a worker; 1 a preloader, which has workers of its own and serves nothing itself."""
 REQUESTS = 16
 """Requests answered."""
 ERRORS = 17
