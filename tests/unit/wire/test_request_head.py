@@ -324,6 +324,7 @@ def test_hosts_that_were_checked_are_kept_in_a_bounded_set() -> None:
     for number in range(1000):
         parsed(head(host=b"Host: h%d" % number))
         assert len(meaning._known_hosts) <= 256
+    assert parsed(head(host=b"Host:")).host == b""
     long = b"a" * 65
     parsed(head(host=b"Host: " + long))
     assert long not in meaning._known_hosts

@@ -19,7 +19,7 @@ from wsgikit.wire.http11.meaning import (
     wants_persistence,
     wants_upgrade,
 )
-from wsgikit.wire.http11.request_line import METHODS, read_request_line, resolve_target
+from wsgikit.wire.http11.request_line import METHODS, read_request_line
 from wsgikit.wire.http11.walk import Fields, Walk
 
 _plain = PLAIN_REQUEST.match
@@ -125,7 +125,7 @@ def parse_slowly(buffer: bytes | bytearray, start: int, limits: Limits) -> Head 
     head = Head()
     head.method = line.method
     head.target = line.target
-    head.path, head.query, head.authority = resolve_target(line.method, line.target)
+    head.path, head.query, head.authority = line.parts
     head.minor = line.minor
     head.fields = fields
     head.end = end

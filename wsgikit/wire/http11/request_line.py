@@ -32,11 +32,20 @@ _TLS_HANDSHAKE = 0x16
 _VERSION = len(b"HTTP/1.1")
 
 
+class Target(NamedTuple):
+    """What a request target says, not decoded. `authority` is None in the origin and asterisk forms."""
+
+    path: bytes
+    query: bytes
+    authority: bytes | None
+
+
 class RequestLine(NamedTuple):
     """A valid request line; `end` is the offset after its CRLF."""
 
     method: str
     target: bytes
+    parts: Target
     minor: int
     end: int
 
@@ -56,7 +65,7 @@ def read_request_line(walk: Walk, start: int) -> RequestLine | None:
     raw_method = bytes(walk.buffer[position:method_end])
     method = METHODS.get(raw_method) or raw_method.decode("ascii")
     target = bytes(walk.buffer[method_end + 1 : target_end])
-    check_form(method, target)
+    parts = read_target(method, target)
     preface = method == "PRI" and target == b"*"
     minor = _minor_version(walk, target_end + 1, edge, preface=preface)
     if minor is None:
@@ -64,7 +73,7 @@ def read_request_line(walk: Walk, start: int) -> RequestLine | None:
     if preface:
         raise ProtocolError("bad-target", 400, "the asterisk form is for OPTIONS")
     end = walk.newline(target_end + 1 + _VERSION, "bad-request-line")
-    return None if end is None else RequestLine(method, target, minor, end)
+    return None if end is None else RequestLine(method, target, parts, minor, end)
 
 
 def _skip_empty_lines(walk: Walk, position: int) -> int | None:
@@ -127,31 +136,21 @@ def _minor_version(walk: Walk, position: int, edge: int, *, preface: bool) -> in
     return 0 if text[7:8] == b"0" else 1
 
 
-def check_form(method: str, target: bytes) -> None:
-    """Raise unless the target has a form that the method may have (RFC 9112 3.2)."""
+def read_target(method: str, target: bytes) -> Target:
+    """The parts of a target that has a form the method may have (RFC 9112 3.2). Raises "bad-target" for another."""
     if method == "CONNECT":
         check_authority(target, port_needed=True)
-    elif target == b"*":
-        if method not in ("OPTIONS", "PRI"):
-            raise ProtocolError("bad-target", 400, "the asterisk form is for OPTIONS")
-    elif target[:1] != b"/":
-        match = ABSOLUTE_FORM.fullmatch(target)
-        if match is None:
-            raise ProtocolError("bad-target", 400, "neither a path nor an http URI")
-        check_authority(match[1])
-
-
-def resolve_target(method: str, target: bytes) -> tuple[bytes, bytes, bytes | None]:
-    """(path, query, authority) of a target that `check_form` has passed."""
-    if method == "CONNECT":
-        return b"", b"", target
+        return Target(b"", b"", target)
+    if target == b"*" and method not in ("OPTIONS", "PRI"):
+        raise ProtocolError("bad-target", 400, "the asterisk form is for OPTIONS")
     if target[:1] == b"/" or target == b"*":
         path, _, query = target.partition(b"?")
-        return path, query, None
+        return Target(path, query, None)
     match = ABSOLUTE_FORM.fullmatch(target)
     if match is None:
         raise ProtocolError("bad-target", 400, "neither a path nor an http URI")
     authority, path, query = match.groups(b"")
+    check_authority(authority)
     # RFC 9112 3.2.4: OPTIONS on a URI without path and query asks about the server as a whole.
     whole = method == "OPTIONS" and not path and b"?" not in target
-    return path or (b"*" if whole else b"/"), query, authority
+    return Target(path or (b"*" if whole else b"/"), query, authority)
