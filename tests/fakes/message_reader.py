@@ -47,8 +47,10 @@ class Seen:
 class MessageReader:
     """Messages out of pieces. `error` ends it, as does a message after which the connection does not persist."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, remember: bool = False) -> None:
         self.limits = limits or Limits()
+        self.remember = remember  # tell the parser what it has seen
+        self.looked = 0
         self.buffer = bytearray()
         self.seen: list[Seen] = []
         self.error: ProtocolError | None = None
@@ -88,9 +90,11 @@ class MessageReader:
         for _ in range(MAX_MESSAGES):
             if not self.persists:
                 return
-            head = parse_head(self.buffer, 0, self.limits)
+            head = parse_head(self.buffer, 0, self.limits, self.looked)
             if head is None:
+                self.looked = len(self.buffer) if self.remember else 0
                 return
+            self.looked = 0
             rest = bytes(self.buffer[head.end :])
             self.buffer.clear()
             self.seen.append(Seen(head))

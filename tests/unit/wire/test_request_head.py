@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
+from message_reader import MessageReader
 
 from wsgikit.errors import LimitError, ProtocolError
 from wsgikit.wire.http11 import Head, Limits, parse_head
@@ -231,6 +233,28 @@ def test_over_a_limit_is_refused_before_the_end_comes() -> None:
     assert refusal(b"GET / HTTP/1.1\r\n" + b"A" * 8191) == ("field-too-long", 431)
     assert refusal(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 100 + b"A") == ("too-many-fields", 431)
     assert refusal(b"GET / HTTP/1.1\r\n" + (b"A: " + b"b" * 8000 + b"\r\n") * 9) == ("head-too-long", 431)
+
+
+def test_a_head_that_comes_byte_by_byte_is_not_read_again_for_each() -> None:
+    # Each look at the 60 KB costs hundreds of microseconds; a client could make us take one for each byte.
+    reader = MessageReader(remember=True)
+    reader.feed(b"GET / HTTP/1.1\r\nHost: a\r\n" + (b"X-A: " + b"a" * 600 + b"\r\n") * 90 + b"X-A: ")
+    started = time.process_time()
+    for _ in range(5000):
+        reader.feed(b"a")
+    spent = time.process_time() - started
+    assert (reader.seen, reader.error) == ([], None)
+    reader.feed(b"\r\n")
+    reader.feed(b"\r\n")
+    assert reader.seen[0].complete
+    assert spent < 0.5
+
+
+def test_a_limit_is_noticed_though_no_line_ends() -> None:
+    reader = MessageReader(remember=True)
+    sent = next((size for size in range(1, 20_000) if reader.feed(b"G") or reader.error), 0)
+    assert reader.error is not None
+    assert (reader.error.code, sent) == ("method-too-long", 1024)
 
 
 def test_a_long_head_within_its_limits_is_parsed() -> None:

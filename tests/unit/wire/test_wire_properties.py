@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from message_reader import pieces_of, read
+from message_reader import MessageReader, pieces_of, read
 
 from wsgikit.errors import ProtocolError
 from wsgikit.testing.vectors import VECTORS
@@ -94,6 +94,20 @@ def test_any_cuts_of_a_damaged_stream_give_the_same_verdict(stream: bytes, limit
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=4))
     assert read(pieces_of(stream, *cuts), limits, eof=True).verdict() == whole
     assert read([stream[at : at + 1] for at in range(len(stream))], limits, eof=True).verdict() == whole
+
+
+@given(damaged(), st.sampled_from([LIMITS, TIGHT]), st.integers(1, 3))
+@settings(max_examples=300)
+def test_a_parser_that_is_told_what_it_has_seen_comes_to_the_same_verdict(
+    stream: bytes, limits: Limits, step: int
+) -> None:
+    reader = MessageReader(limits, remember=True)
+    for at in range(0, len(stream), step):
+        reader.feed(stream[at : at + step])
+    reader.looked = 0
+    reader.feed(b"")
+    reader.eof()
+    assert reader.verdict() == read([stream], limits, eof=True).verdict()
 
 
 def outcome(parse, data: bytes, limits: Limits) -> object:

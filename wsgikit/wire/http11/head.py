@@ -22,6 +22,9 @@ from wsgikit.wire.http11.meaning import (
 from wsgikit.wire.http11.request_line import METHODS, read_request_line
 from wsgikit.wire.http11.walk import Fields, Walk
 
+# Bytes after which an incomplete head is looked at again though no line has ended.
+_LOOK = 1024
+
 _plain = PLAIN_REQUEST.match
 _split = PLAIN_SPLIT.findall
 
@@ -83,12 +86,18 @@ class Head:
         return f"<Head {self.method} {self.target!r} HTTP/1.{self.minor}, {len(self.fields)} fields>"
 
 
-def parse_head(buffer: bytes | bytearray, start: int, limits: Limits) -> Head | None:
+def parse_head(buffer: bytes | bytearray, start: int, limits: Limits, seen: int = 0) -> Head | None:
     """Parse the request head that starts at `start`; None when it is not complete.
 
     Raises ProtocolError or LimitError with the code and status to answer with. The verdict does not depend on how the
     bytes arrive: what is raised early is raised for the whole head too.
+
+    `seen` is how many bytes were there from `start` when an earlier call said None. With it, bytes that end no line
+    are looked at once a kilobyte only, so that a client that sends one byte at a time cannot make us read the whole
+    head again for each. A refusal may come that much later, and is the same.
     """
+    if seen and _ends_nothing(buffer, start, seen):
+        return None
     match = _plain(buffer, start)
     if match is None or match.end() - start > limits.quick:
         return parse_slowly(buffer, start, limits)
@@ -110,6 +119,11 @@ def parse_head(buffer: bytes | bytearray, start: int, limits: Limits) -> Head | 
     head.end = end
     _understand(head)
     return head
+
+
+def _ends_nothing(buffer: bytes | bytearray, start: int, seen: int) -> bool:
+    """No line has ended since `seen`, and no kilobyte has filled."""
+    return buffer.find(b"\n", start + seen) < 0 and (len(buffer) - start) // _LOOK == seen // _LOOK
 
 
 def parse_slowly(buffer: bytes | bytearray, start: int, limits: Limits) -> Head | None:

@@ -3,6 +3,10 @@
 Owns the order in which things are found wrong: strictly the order of the bytes. What is raised depends on the bytes up
 to the first wrong one only, so that a head gets the same verdict whole and in pieces of any size. A walk that runs out
 of bytes says None. Knows nothing of what fields mean.
+
+Where the RFC leaves room, nothing is repaired: LF alone ends no line, CR alone is no space, folded lines and lines of
+white space before the first field are refused (RFC 9112 2.2 and 5.2), and so are control characters in values
+(RFC 9110 5.5). Bytes from 0x80 on are opaque.
 """
 
 from __future__ import annotations
