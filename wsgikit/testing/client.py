@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterable
@@ -34,7 +35,15 @@ class RawClient:
             response = client.read_response()
     """
 
-    def __init__(self, address: Address, *, timeout: float = 5.0, strict: bool = True, receive_buffer: int = 0) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        timeout: float = 5.0,
+        strict: bool = True,
+        receive_buffer: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.timeout = timeout
         self.strict = strict
         self.received = bytearray()
@@ -43,6 +52,8 @@ class RawClient:
         self._pending = b""
         self._ended: str | None = None
         self.socket = _connect(address, timeout, receive_buffer)
+        if tls is not None:
+            self.socket = _wrapped(self.socket, tls)
 
     def __enter__(self) -> Self:
         return self
@@ -205,6 +216,17 @@ class RawClient:
             data += more
         return bytes(data)
 
+    def readable(self, wait: float) -> bool:
+        """Whether the peer sends something, or closes, within `wait` seconds; the bytes stay pending."""
+        if not self._pending and self._ended is None:
+            try:
+                self._pending = self.receive(wait)
+            except PeerTimeout:
+                return False
+            except Disconnected:
+                pass
+        return True
+
     def closed_by_peer(self, wait: float = 0.0) -> str:
         """ "eof", "reset" or "" (still open) after at most `wait` seconds; bytes that arrive stay pending."""
         if self._ended is None:
@@ -237,6 +259,14 @@ def _connect(address: Address, timeout: float, receive_buffer: int) -> socket.so
         connection.close()
         raise
     return connection
+
+
+def _wrapped(plain: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+    try:
+        return tls.wrap_socket(plain, server_hostname="localhost")
+    except BaseException:
+        plain.close()
+        raise
 
 
 def _keep(record: bytearray, data: bytes) -> None:

@@ -1,0 +1,424 @@
+"""What stands in environ (S06, S21-S40, S44-S47)."""
+
+from __future__ import annotations
+
+import re
+
+from wsgikit.validators.server.case import case
+from wsgikit.validators.server.control import SeenCall
+from wsgikit.validators.server.trial import Trial
+
+REQUIRED = ("REQUEST_METHOD", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "wsgi.version", "wsgi.url_scheme",
+            "wsgi.input", "wsgi.errors", "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once")  # fmt: skip
+CGI = frozenset(
+    [
+        "AUTH_TYPE",
+        "CONTENT_LENGTH",
+        "CONTENT_TYPE",
+        "GATEWAY_INTERFACE",
+        "HTTPS",
+        "PATH_INFO",
+        "PATH_TRANSLATED",
+        "QUERY_STRING",
+        "REMOTE_ADDR",
+        "REMOTE_HOST",
+        "REMOTE_IDENT",
+        "REMOTE_PORT",
+        "REMOTE_USER",
+        "REQUEST_METHOD",
+        "REQUEST_SCHEME",
+        "REQUEST_URI",
+        "SCRIPT_FILENAME",
+        "SCRIPT_NAME",
+        "SERVER_ADDR",
+        "SERVER_ADMIN",
+        "SERVER_NAME",
+        "SERVER_PORT",
+        "SERVER_PROTOCOL",
+        "SERVER_SIGNATURE",
+        "SERVER_SOFTWARE",
+        "DOCUMENT_ROOT",
+        "DOCUMENT_URI",
+    ]
+)
+
+
+def _text(call: SeenCall, name: str) -> str | None:
+    return call.environ.get(name)
+
+
+@case("S06")
+def required_keys(trial: Trial) -> None:
+    """The four CGI variables and the seven wsgi.* keys."""
+    _, call = trial.good("/hello")
+    missing = [name for name in REQUIRED if name not in call.environ]
+    trial.check(not missing, f"environ lacks {', '.join(missing)}")
+
+
+@case("S21")
+def methods_verbatim(trial: Trial) -> str:
+    """Known, unknown and lower-case methods; those a server refuses itself say nothing."""
+    refused = []
+    for number, method in enumerate(("GET", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND", "PURGE", "get"), 1):
+        exchange = trial.exchange(trial.request(f"/hello?n={number}", method))
+        call = next(
+            (one for one in trial.wait_calls(number, 0.3) if one.environ.get("QUERY_STRING") == f"n={number}"), None
+        )
+        if call is None:
+            refused.append(f"{method} ({exchange.seen()})")
+            continue
+        trial.check("REQUEST_METHOD" in call.environ, "REQUEST_METHOD is not in environ")
+        seen = call.environ["REQUEST_METHOD"]
+        trial.check(seen == method, f"the client sent {method}, REQUEST_METHOD is {seen!r}")
+    if len(refused) > 5:
+        trial.unclear(f"hardly any method reached the app: {', '.join(refused)}")
+    return f"refused by the server: {', '.join(refused)}" if refused else ""
+
+
+@case("S22")
+def script_name(trial: Trial) -> None:
+    """Absent, empty, or a path that begins with a slash and is more than that."""
+    _, call = trial.good("/hello/more")
+    name = call.environ.get("SCRIPT_NAME", "")
+    trial.check(call.types.get("SCRIPT_NAME", "builtins.str") == "builtins.str", "SCRIPT_NAME is not a str")
+    trial.check(not name or (name.startswith("/") and name != "/"), f"SCRIPT_NAME is {name!r}")
+    whole = name + call.environ.get("PATH_INFO", "")
+    trial.check(whole == "/hello/more", f"SCRIPT_NAME + PATH_INFO is {whole!r} for /hello/more")
+
+
+PATHS = {
+    "utf8": ("/hello/%E2%82%AC", "/hello/\xe2\x82\xac", ""),
+    "latin": ("/hello/%FF%80", "/hello/\xff\x80", ""),
+    "slash": ("/hello/a%2Fb", "/hello/a/b", ""),
+    "plus": ("/hello/a+b%2B", "/hello/a+b+", ""),
+    "percent": ("/hello/100%25/%2541", "/hello/100%/%41", ""),
+    "semicolon": ("/hello/a;v=1", "/hello/a;v=1", ""),
+    "double-slash": ("/hello//b", "/hello//b", "advice"),
+}
+
+
+def _path(name: str) -> None:
+    target, expected, level = PATHS[name]
+
+    @case("S23", name=f"path-{name}")
+    def run(trial: Trial) -> None:
+        """One path, decoded once, one character a byte."""
+        _, call = trial.good(target)
+        path = call.environ.get("SCRIPT_NAME", "") + call.environ.get("PATH_INFO", "")
+        trial.check(path == expected, f"for the target {target} PATH_INFO is {path!r}, not {expected!r}", level)
+
+
+for _path_name in PATHS:
+    _path(_path_name)
+
+
+@case("S24")
+def query_verbatim(trial: Trial) -> None:
+    """Not decoded, nothing taken off, also when it is not what a form would send."""
+    for number, query in enumerate(("a=%26+b%zz&=&&x", "a?b?c=/d", "%E2%82%AC", "q=a;b=%2F"), 1):
+        exchange = trial.get(f"/hello?{query}")
+        calls = trial.wait_calls(number, 0.3)
+        if len(calls) < number:
+            trial.unclear(f"?{query} did not reach the app; the client saw: {exchange.seen()}")
+        seen = calls[-1].environ.get("QUERY_STRING")
+        trial.check(seen == query, f"the client sent ?{query}, QUERY_STRING is {seen!r}")
+
+
+@case("S24")
+def query_absent_or_empty(trial: Trial) -> None:
+    """Without a question mark there is no query."""
+    _, call = trial.good("/hello")
+    seen = call.environ.get("QUERY_STRING", "")
+    trial.check(seen == "", f"QUERY_STRING is {seen!r} for a target without a question mark")
+
+
+@case("S25")
+def content_type(trial: Trial) -> None:
+    """As the client sent it; nothing of the kind for a request without one."""
+    value = 'multipart/form-data; boundary="A b;c"'
+    exchange = trial.exchange(trial.request("/echo", "POST", [("Content-Type", value)], b"abc"))
+    seen = trial.call(exchange).environ.get("CONTENT_TYPE")
+    trial.check(seen == value, f"the client sent Content-Type: {value}, CONTENT_TYPE is {seen!r}")
+
+
+@case("S25")
+def content_type_absent(trial: Trial) -> None:
+    """A request without the header."""
+    _, call = trial.good("/hello")
+    seen = call.environ.get("CONTENT_TYPE", "")
+    trial.check(seen == "", f"the client sent no Content-Type, CONTENT_TYPE is {seen!r}")
+
+
+@case("S26")
+def content_length(trial: Trial) -> None:
+    """As the client sent it."""
+    exchange = trial.exchange(trial.request("/echo", "POST", body=b"x" * 12))
+    seen = trial.call(exchange).environ.get("CONTENT_LENGTH")
+    trial.check(seen == "12", f"the client sent Content-Length: 12, CONTENT_LENGTH is {seen!r}")
+
+
+@case("S26")
+def content_length_absent(trial: Trial) -> None:
+    """Without a body: absent, empty or 0."""
+    _, call = trial.good("/hello")
+    seen = call.environ.get("CONTENT_LENGTH", "")
+    trial.check(seen in ("", "0"), f"the client sent no Content-Length, CONTENT_LENGTH is {seen!r}")
+
+
+@case("S27")
+def no_doubles(trial: Trial) -> None:
+    """The two headers have variables of their own."""
+    exchange = trial.exchange(trial.request("/echo", "POST", [("Content-Type", "text/x")], b"abc"))
+    call = trial.call(exchange)
+    doubles = [name for name in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH") if name in call.environ]
+    trial.check(not doubles, f"environ holds {', '.join(doubles)}")
+
+
+@case("S28")
+def server_name_and_port(trial: Trial) -> None:
+    """Never empty, and the port a number; also for a 1.0 request without Host."""
+    exchange = trial.get("/hello")
+    old = trial.exchange(b"GET /hello HTTP/1.0\r\n\r\n")
+    calls = trial.wait_calls(2, 0.5)
+    if not calls:
+        trial.unclear(f"no request reached the app; the client saw: {exchange.seen()} and {old.seen()}")
+    for call in calls:
+        version = call.environ.get("SERVER_PROTOCOL", "")
+        for name in ("SERVER_NAME", "SERVER_PORT"):
+            trial.check(call.environ.get(name), f"{name} is {call.environ.get(name)!r} ({version})")
+            trial.check(call.types[name] == "builtins.str", f"{name} is a {call.types[name]} ({version})")
+        port = call.environ["SERVER_PORT"]
+        trial.check(re.fullmatch("[0-9]+", port), f"SERVER_PORT is {port!r} ({version})")
+
+
+@case("S29")
+def server_protocol(trial: Trial) -> None:
+    """The client's version, for 1.0 and 1.1."""
+    for number, version in enumerate(("1.1", "1.0"), 1):
+        exchange = trial.exchange(trial.request("/hello", version=version))
+        calls = trial.wait_calls(number, 0.3)
+        if len(calls) < number:
+            trial.unclear(f"the HTTP/{version} request did not reach the app; the client saw: {exchange.seen()}")
+        trial.check("SERVER_PROTOCOL" in calls[-1].environ, "SERVER_PROTOCOL is not in environ")
+        seen = calls[-1].environ["SERVER_PROTOCOL"]
+        trial.check(seen == f"HTTP/{version}", f"the client sent HTTP/{version}, SERVER_PROTOCOL is {seen!r}")
+
+
+@case("S30")
+def headers_as_sent(trial: Trial) -> None:
+    """Sent headers are there, with their value, in any spelling; others are not."""
+    sent = [
+        ("X-One", "1"),
+        ("x-tWo", "Two words"),
+        ("X-Empty", ""),
+        ("Accept", "text/*;q=0.5, */*"),
+        ("X-Pad", "  p\t"),
+    ]
+    _, call = trial.good("/hello", sent)
+    wanted = {"HTTP_X_ONE": "1", "HTTP_X_TWO": "Two words", "HTTP_X_EMPTY": "", "HTTP_ACCEPT": "text/*;q=0.5, */*",
+              "HTTP_X_PAD": "p", "HTTP_HOST": "probe.example"}  # fmt: skip
+    for name, value in wanted.items():
+        trial.check(call.environ.get(name) == value, f"{name} is {call.environ.get(name)!r}, the client sent {value!r}")
+
+
+@case("S30")
+def no_headers_of_its_own(trial: Trial) -> None:
+    """Only what the client sent begins with HTTP_."""
+    _, call = trial.good("/hello", [("X-One", "1")])
+    inherited = set(call.facts["own_environment"])
+    extra = [
+        name for name in call.environ
+        if name.startswith("HTTP_") and name not in ("HTTP_HOST", "HTTP_X_ONE") and name not in inherited
+    ]  # fmt: skip
+    trial.check(not extra, f"environ holds {', '.join(sorted(extra))}, which the client did not send")
+
+
+@case("S31")
+def repeated_headers(trial: Trial) -> None:
+    """Joined by a comma, in their order, none lost."""
+    _, call = trial.good("/hello", [("X-Multi", "b"), ("Accept", "*/*"), ("X-Multi", "a"), ("x-multi", "c")])
+    seen = call.environ.get("HTTP_X_MULTI", "")
+    parts = [part.strip(" \t") for part in seen.split(",")]
+    trial.check(parts == ["b", "a", "c"], f"X-Multi: b, a, c in three lines became {seen!r}")
+
+
+@case("S31")
+def repeated_forwarded_headers(trial: Trial) -> str:
+    """The repeated header on which security rests most often."""
+    _, call = trial.good("/hello", [("X-Forwarded-For", "10.0.0.1"), ("X-Forwarded-For", "10.0.0.2")])
+    seen = call.environ.get("HTTP_X_FORWARDED_FOR", "")
+    if not seen:
+        return "the server takes X-Forwarded-For away"
+    parts = [part.strip(" \t") for part in seen.split(",")]
+    trial.check(parts == ["10.0.0.1", "10.0.0.2"], f"two lines of X-Forwarded-For became {seen!r}")
+    return ""
+
+
+@case("S31")
+def repeated_cookies(trial: Trial) -> None:
+    """RFC 6265 allows a client one Cookie line only, so a comma here is a blemish and not a fault."""
+    _, call = trial.good("/hello", [("Cookie", "b=2"), ("Cookie", "a=1")])
+    seen = call.environ.get("HTTP_COOKIE", "")
+    trial.check("b=2" in seen and "a=1" in seen, f"Cookie: b=2 and Cookie: a=1 became {seen!r}")
+    trial.check(re.fullmatch("b=2; ?a=1", seen), f"Cookie: b=2 and Cookie: a=1 became {seen!r}", "advice")
+
+
+@case("S32")
+def underscores(trial: Trial) -> None:
+    """X_Real next to X-Real must not be mixed with it or replace it."""
+    for number, order in enumerate(((0, 1), (1, 0)), 1):
+        both = [("X-Real", "good"), ("X_Real", "evil")]
+        exchange = trial.get("/hello", [both[place] for place in order])
+        calls = trial.wait_calls(number, 0.3)
+        if len(calls) < number:
+            if 400 <= exchange.status < 500:
+                return
+            trial.unclear(f"the request did not reach the app; the client saw: {exchange.seen()}")
+        seen = calls[-1].environ.get("HTTP_X_REAL")
+        trial.check(seen == "good", f"X-Real: good and X_Real: evil gave HTTP_X_REAL {seen!r}", "should")
+
+
+@case("S32")
+def underscore_alone(trial: Trial) -> None:
+    """A lone X_Real passes for X-Real just as well."""
+    exchange = trial.get("/hello", [("X_Real", "evil")])
+    if 400 <= exchange.status < 500 and not trial.calls:
+        return
+    seen = trial.call(exchange).environ.get("HTTP_X_REAL")
+    trial.check(seen is None, f"X_Real: evil gave HTTP_X_REAL {seen!r}", "should")
+
+
+@case("S32")
+def proxy_header(trial: Trial) -> None:
+    """HTTP_PROXY in environ becomes a setting when a CGI script inherits it (httpoxy)."""
+    exchange = trial.get("/hello", [("Proxy", "http://evil.example/")])
+    if 400 <= exchange.status < 500 and not trial.calls:
+        return
+    seen = trial.call(exchange).environ.get("HTTP_PROXY")
+    trial.check(seen is None, f"the header Proxy: became HTTP_PROXY {seen!r}", "advice")
+
+
+@case("S33")
+def other_variables(trial: Trial) -> None:
+    """What a client over TCP makes applicable."""
+    _, call = trial.good("/hello")
+    wanted = ["SERVER_SOFTWARE", *([] if isinstance(trial.site.address, str) else ["REMOTE_ADDR"])]
+    missing = [name for name in wanted if not call.environ.get(name)]
+    trial.check(not missing, f"environ lacks {', '.join(missing)}")
+
+
+@case("S34")
+def tls_variables(trial: Trial) -> None:
+    """Over TLS only."""
+    if trial.site.tls is None:
+        trial.skip("the target was not tried over TLS: give it {cert} and {key}, or an https URL")
+    _, call = trial.good("/hello")
+    value = call.environ.get("HTTPS", "")
+    trial.check(value.lower() in ("on", "1"), f"HTTPS is {value!r} under TLS")
+    variables = [name for name in call.environ if name.startswith("SSL_")]
+    trial.check(variables, "no SSL_ variable under TLS")
+
+
+@case("S36")
+def nothing_empty(trial: Trial) -> None:
+    """Variables that have nothing to say."""
+    _, call = trial.good("/hello")
+    names = ("REMOTE_USER", "REMOTE_IDENT", "REMOTE_HOST", "AUTH_TYPE", "HTTPS", "PATH_TRANSLATED")
+    idle = [name for name in names if name in call.environ and call.environ[name] in ("", "None")]
+    idle += [name for name, kind in call.types.items() if kind == "builtins.NoneType" and name not in idle]
+    trial.check(not idle, f"environ holds {', '.join(idle)} with nothing in it")
+
+
+@case("S37")
+def cgi_variables_are_text(trial: Trial) -> None:
+    """The exact type of each CGI variable and each header."""
+    exchange = trial.exchange(trial.request("/echo", "POST", [("Content-Type", "a/b"), ("X-One", "1")], b"abc"))
+    call = trial.call(exchange)
+    wrong = {
+        name: kind for name, kind in call.types.items()
+        if (name in CGI or name.startswith(("HTTP_", "SSL_"))) and kind not in ("builtins.str", "builtins.NoneType")
+    }  # fmt: skip
+    trial.check(not wrong, f"not of type str: {', '.join(f'{name} is {kind}' for name, kind in sorted(wrong.items()))}")
+
+
+@case("S38")
+def wsgi_version(trial: Trial) -> None:
+    """The tuple (1, 0)."""
+    _, call = trial.good("/hello")
+    kind, value = call.types.get("wsgi.version"), call.environ.get("wsgi.version")
+    trial.check(kind == "builtins.tuple" and value == "(1, 0)", f"wsgi.version is {value} of type {kind}")
+
+
+@case("S39")
+def url_scheme(trial: Trial) -> None:
+    """http here, https over TLS; what a client writes into headers changes nothing."""
+    wanted = "https" if trial.site.tls is not None else "http"
+    _, call = trial.good("/hello", [("X-Forwarded-Proto", "gopher"), ("X-Scheme", "gopher")])
+    kind, value = call.types.get("wsgi.url_scheme"), call.environ.get("wsgi.url_scheme")
+    trial.check(kind == "builtins.str", f"wsgi.url_scheme is of type {kind}")
+    trial.check(value == wanted, f"wsgi.url_scheme is {value!r}, the client came by {wanted}")
+
+
+@case("S40")
+def streams_are_there(trial: Trial) -> None:
+    """Present, and not None."""
+    _, call = trial.good("/hello")
+    missing = [
+        name for name in ("wsgi.input", "wsgi.errors")
+        if call.types.get(name) in (None, "builtins.NoneType")
+    ]  # fmt: skip
+    trial.check(not missing, f"environ lacks {', '.join(missing)}")
+
+
+@case("S45")
+def own_names(trial: Trial) -> None:
+    """What is neither CGI nor wsgi.* nor from the operating system, is lower case with a prefix."""
+    _, call = trial.good("/hello")
+    inherited = set(call.facts["own_environment"])
+    odd = [
+        name for name in call.environ
+        if name not in inherited and not re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and not name.startswith("HTTP_")
+        and not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_]+)+", name)
+    ]  # fmt: skip
+    trial.check(not odd, f"variables of its own with other names: {', '.join(sorted(odd))}")
+
+
+@case("S46")
+def inherited_variables_are_text(trial: Trial) -> str:
+    """Whether the operating system's variables are there, and then of what type."""
+    _, call = trial.good("/hello")
+    inherited = [name for name in call.facts["own_environment"] if name in call.environ and name not in CGI]
+    wrong = [name for name in inherited if call.types[name] != "builtins.str"]
+    trial.check(not wrong, f"from the operating system and not str: {', '.join(wrong)}")
+    return f"{len(inherited)} variables of the operating system are in environ" if inherited else ""
+
+
+@case("S47")
+def raw_bytes_in_headers(trial: Trial) -> None:
+    """UTF-8 in a header value: one character a byte, none above U+00FF."""
+    raw = trial.request("/hello", headers=[("X-Utf", "\xe2\x82\xac")])
+    exchange = trial.exchange(raw)
+    if 400 <= exchange.status < 500 and not trial.calls:
+        return
+    call = trial.call(exchange)
+    wide = {name: text for name, text in call.environ.items() if any(ord(letter) > 255 for letter in text)}
+    wide = {name: text for name, text in wide.items() if call.types[name] == "builtins.str"}
+    trial.check(not wide, f"code points above U+00FF: {wide!r}")
+
+
+@case("S47")
+def raw_bytes_in_the_target(trial: Trial) -> None:
+    """UTF-8, encoded and raw, in path and query. Refusing the raw bytes is fine."""
+    targets = ("/hello/%E2%82%AC?q=%E2%82%AC", "/hello/\xe2\x82\xac?q=\xe2\x82\xac")
+    for target in targets:
+        trial.exchange(trial.request(target))
+        trial.control_settles()
+    for call in trial.calls:
+        wide = [name for name, text in call.environ.items() if call.types[name] == "builtins.str" and _wide(text)]
+        trial.check(
+            not wide, f"code points above U+00FF in {', '.join(wide)}: {call.environ[wide[0]]!r}" if wide else ""
+        )
+
+
+def _wide(text: str) -> bool:
+    return any(ord(letter) > 255 for letter in text)

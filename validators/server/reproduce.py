@@ -1,0 +1,58 @@
+"""From the bytes of a trial to something a reader can run: `printf ... | nc`, or a line of Python when it is long."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+
+from wsgikit.validators.report import Reproducer
+from wsgikit.validators.server.probe import ENDPOINTS
+
+PLACE = "127.0.0.1 8000"
+_SHELL_LIMIT = 700
+_RUN = re.compile(rb"(.)\1{31,}", re.DOTALL)
+
+
+def reproducer(raw: bytes, endpoint: str = "", *, tls: bool = False) -> Reproducer:
+    """The raw bytes, a command that sends them to port 8000, and the source of the app's endpoint."""
+    command = _printf(raw, tls) if len(raw) <= _SHELL_LIMIT else _python(raw)
+    return Reproducer(raw=raw, command=command if raw else "", script=endpoint_source(endpoint))
+
+
+def endpoint_source(name: str) -> str:
+    """The function of the probe that answered, "" where there is none of that name."""
+    function = ENDPOINTS.get(name)
+    return inspect.getsource(function) if function is not None else ""
+
+
+def _printf(raw: bytes, tls: bool) -> str:
+    sender = f"openssl s_client -quiet -connect {PLACE.replace(' ', ':')}" if tls else f"nc -w 3 {PLACE}"
+    return f"printf {shlex.quote(_escaped(raw))} | {sender}"
+
+
+def _escaped(raw: bytes) -> str:
+    """For printf(1): octal escapes work in every shell, and a percent sign has to be doubled."""
+    special = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x5C: "\\\\", 0x25: "%%"}
+    return "".join(special.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}") for byte in raw)
+
+
+def _python(raw: bytes) -> str:
+    code = (
+        "import socket; s = socket.create_connection(('127.0.0.1', 8000), 5); "
+        f"s.sendall({literal(raw)}); print(s.recv(65536))"
+    )
+    return f"python3 -c {shlex.quote(code)}"
+
+
+def literal(raw: bytes) -> str:
+    """A Python expression for the bytes, with long runs of one byte written as a product."""
+    parts, start = [], 0
+    for match in _RUN.finditer(raw):
+        if match.start() > start:
+            parts.append(repr(raw[start : match.start()]))
+        parts.append(f"{match[1]!r} * {len(match[0])}")
+        start = match.end()
+    if start < len(raw) or not parts:
+        parts.append(repr(raw[start:]))
+    return " + ".join(parts)
