@@ -30,9 +30,12 @@ _WEIGHT = 0.2  # of the newest call in a running average
 
 
 class Lead:
-    """The lead of one worker's threads. `slow` and `long` are seconds, see the module's text."""
+    """The lead of one worker's threads. `slow` and `long` are seconds, see the module's text.
 
-    def __init__(self, slow: float, long: float) -> None:
+    `watched`: there are several threads, and `watch` runs in one more. A single thread never gives the lead away.
+    """
+
+    def __init__(self, slow: float, long: float, *, watched: bool) -> None:
         self.slow = slow
         self.long = long
         self._free = threading.Lock()  # held while somebody leads
@@ -41,7 +44,7 @@ class Lead:
         self._alarm = threading.Lock()
         self._alarm.acquire()
         self._asleep = False
-        self._watched = False
+        self._watched = watched
         self._ended = False
 
     def take(self, member: Member) -> None:
@@ -89,7 +92,6 @@ class Lead:
 
     def watch(self) -> None:
         """The watchdog's thread. Returns after `end()`."""
-        self._watched = True
         quiet = 0
         while not self._ended:
             if quiet > _QUIET_TICKS:

@@ -69,7 +69,7 @@ class Worker:
         self.parked: dict[int, Connection] = {}  # the sender half is what is stored and read; see `Sender.park`
         self.open: set[Connection] = set()
         self.ready: deque[tuple[int, int]] = deque()  # polled and not yet served
-        self.lead = Lead(settings.lead_slow, settings.lead_long)
+        self.lead = Lead(settings.lead_slow, settings.lead_long, watched=settings.threads > 1)
         self.members: list[Member] = []
         self.polled = 0.0
         self.requests = 0
