@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,7 @@ def serve(app: Callable[..., Iterable[bytes]] | str = "", /, *, config: str = ""
     named = {"app": app} if isinstance(app, str) and app else {}
     given = sources.from_call({**named, **options}, BY_NAME, problems)
     problems.stop()
-    made = Sources(given=given, environ=dict(os.environ), file=config)
+    made = Sources(given, file=config)
     return run(made, None if isinstance(app, str) else app)
 
 

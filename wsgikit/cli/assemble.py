@@ -6,49 +6,101 @@ Owns the order in which things go around an app: the app, its middleware, Lint, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from wsgikit import loader
 from wsgikit.config.resolve import Config
-from wsgikit.config.structure import MountEntry, UseEntry
 from wsgikit.errors import ConfigError, LoadError
+
+if TYPE_CHECKING:
+    from wsgikit.config.structure import MountEntry, RouteEntry, UseEntry
+    from wsgikit.middleware.mount import MountPoint
 
 App = Callable[..., Iterable[bytes]]
 
 
-def assemble(config: Config, app: App | None = None) -> App:
-    """Load every app, put its middleware around it, and mount it.
+def assemble(config: Config, app: App | None = None, *, strict: bool = False) -> App:
+    """Load every app, put its middleware around it, and mount it; routes go before mounts.
 
-    `app` is one that is there already (`wsgikit.serve(app)`). LoadError and ConfigError name the place in the file.
+    `app` is one that is there already (`wsgikit.serve(app)`). LoadError and ConfigError name the place in the file. An
+    app among several that cannot be loaded answers 503 and is logged, and its neighbours are served; with `strict` it
+    is an error, and lazy apps are loaded too.
     """
+    if not config.mounts and not config.routes:
+        return _plain(config, app)
     mounts = mounts_of(config, app)
-    built = {(mount.host, mount.path): _built(config, mount, app) for mount in mounts}
-    if list(built) == [("", "/")]:
-        return built["", "/"]
-    from wsgikit.cli.prefixes import Prefixes
+    if [(mount.host, mount.path) for mount in mounts] == [("", "/")] and not mounts[0].lazy:
+        mounted = _built(config, mounts[0], _loaded(mounts[0], app))
+    else:
+        from wsgikit.middleware.mount import Mount
 
-    return Prefixes(built)
+        mounted = Mount([_point(config, mount, app, strict=strict) for mount in mounts])
+    return _routed(config, mounted) if config.routes else mounted
+
+
+def check_something_to_serve(config: Config, app: App | None = None) -> None:
+    """ConfigError when there is no app at all."""
+    if config.mounts or config.routes or config.get("app") or app is not None:
+        return
+    where = f"{config.file.name} has no [[mount]] and no app" if config.file else "there is no wsgikit.toml here"
+    raise ConfigError(f"nothing to serve: {where}; name an app: wsgikit serve package.module:app")
+
+
+def _plain(config: Config, app: App | None) -> App:
+    """One app and nothing around it: what most people start with, and what must start fast."""
+    check_something_to_serve(config, app)
+    name = config.get("app")
+    plain = _found(name, config.place("app")) if name or app is None else app
+    return _linted(plain) if config.get("lint") else plain
 
 
 def mounts_of(config: Config, app: App | None = None) -> tuple[MountEntry, ...]:
     """The mounts of the file; without any, the app of the command line at "/"."""
-    name = config["app"]
+    from wsgikit.config.structure import MountEntry
+
+    name = config.get("app")
     if config.mounts and name and config.origins["app"].file is None:
         # both were asked for: the app is what is not mounted elsewhere
         rest = (mount for mount in config.mounts if (mount.host, mount.path) != ("", "/"))
         return (*rest, MountEntry(app=name))
     if config.mounts:
         return config.mounts
-    if not name and app is None:
-        where = f"{config.file.name} has no [[mount]] and no app" if config.file else "there is no wsgikit.toml here"
-        raise ConfigError(f"nothing to serve: {where}; name an app: wsgikit serve package.module:app")
-    return (MountEntry(app=name),)
+    return (MountEntry(app=name),) if name or app is not None else ()
 
 
-def _built(config: Config, mount: MountEntry, app: App | None) -> App:
-    if mount.upstream:
-        raise ConfigError(f"{mount.place('upstream')}: upstreams cannot be served by this version")
-    built = wrapped(_loaded(mount) if mount.app else _given(app), mount.use)
-    return _linted(built) if config["lint"] else built
+def _built(config: Config, entry: MountEntry | RouteEntry, app: App) -> App:
+    built = wrapped(app, entry.use)
+    return _linted(built) if config.get("lint") else built
+
+
+def _point(config: Config, mount: MountEntry, app: App | None, *, strict: bool) -> MountPoint:
+    from wsgikit.middleware.mount import Deferred, MountPoint
+
+    if strict or not mount.app:
+        inner = _loaded(mount, app)
+    else:
+        inner = deferred = Deferred(partial(_loaded, mount, app), mount.url)
+        if not mount.lazy:
+            deferred.warm()
+    return MountPoint(mount.path, _built(config, mount, inner), host=mount.host, strip=mount.strip)
+
+
+def _routed(config: Config, mounted: App) -> App:
+    from wsgikit.middleware.router import Route, Router
+
+    routes = [
+        Route(
+            entry.rule,
+            _built(config, entry, _loaded(entry, None)),
+            host=entry.host,
+            methods=entry.methods or None,
+            name=entry.name,
+            slash=entry.slash,
+        )
+        for entry in config.routes
+    ]
+    return Router(routes, not_found=mounted)
 
 
 def wrapped(app: App, uses: Iterable[UseEntry]) -> App:
@@ -62,17 +114,19 @@ def wrapped(app: App, uses: Iterable[UseEntry]) -> App:
     return Stack(app, [table_use(use.middleware, use.options, f"{use.place()}: ") for use in entries])
 
 
-def _given(app: App | None) -> App:
-    if app is None:
-        raise ConfigError("no app")
-    return app
+def _loaded(entry: MountEntry | RouteEntry, app: App | None) -> App:
+    if entry.upstream:
+        raise ConfigError(f"{entry.place('upstream')}: upstreams cannot be served by this version")
+    if not entry.app and app is not None:
+        return app
+    return _found(entry.app, entry.place("app"))
 
 
-def _loaded(mount: MountEntry) -> App:
+def _found(name: str, place: str) -> App:
     try:
-        return loader.load_app(mount.app)
+        return loader.load_app(name)
     except LoadError as error:
-        raise LoadError(f"{mount.place('app')}: {error}") from error.__cause__
+        raise LoadError(f"{place}: {error}") from error.__cause__
 
 
 def _linted(app: App) -> App:

@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check; ConfigError and LoadError say what is wrong. Returns 0."""
-    config = Sources(environ=dict(os.environ), file=options.file).read()
+    config = Sources(file=options.file).read()
     _make_settings(config)
     if not options.no_load:
         _load(config)
@@ -45,11 +45,13 @@ def _make_settings(config: Config) -> None:
 
 
 def _load(config: Config) -> None:
-    from wsgikit.cli.launch import load
+    from wsgikit.cli.assemble import assemble
+    from wsgikit.cli.launch import prepare_imports
 
-    if config.mounts or config["app"] or config.routes:
-        os.environ.update(config["env"])
-        load(config)
+    if config.mounts or config.get("app") or config.routes:
+        os.environ.update(config.get("env"))
+        prepare_imports(config)
+        assemble(config, strict=True)
 
 
 def _summary(config: Config, *, loaded: bool) -> str:

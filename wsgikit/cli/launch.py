@@ -9,15 +9,18 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wsgikit.config import build
 from wsgikit.config.resolve import Config, Sources
-from wsgikit.config.structure import MountEntry
-from wsgikit.master.plan import GroupPlan, Plan, WorkerSpec
+from wsgikit.errors import ConfigError
+from wsgikit.master.plan import GroupPlan, Plan, WorkerInfo, WorkerSpec
 
 if TYPE_CHECKING:
+    from wsgikit.config.structure import MountEntry
+    from wsgikit.master.settings import MasterSettings
     from wsgikit.master.sockets import OpenListener
     from wsgikit.observe.record import Access
     from wsgikit.workers import Listener
@@ -33,23 +36,14 @@ def make_plan(sources: Sources, app: App | None = None) -> Plan:
 
 
 def serve(sources: Sources, app: App | None = None) -> int:
-    """Serve until a signal ends it. Returns the exit status. ConfigError: something is wrong, and nothing was started."""
+    """Serve until a signal ends it. Returns the exit status. ConfigError: nothing was started."""
     from wsgikit.master.master import Master
+    from wsgikit.observe import set_up_error_log
 
     config = sources.read()
-    log_to(config)
+    set_up_error_log(build.log_settings(config))
     plan = plan_of(config, app)
     return Master(plan, reload=partial(make_plan, sources, app), announce=partial(announce, config)).run()
-
-
-def log_to(config: Config) -> None:
-    """Send the error log where the configuration says."""
-    settings = build.log_settings(config)
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s [%(process)d] %(levelname)s %(message)s",
-        filename=None if settings.error_logfile == "-" else settings.error_logfile,
-    )
 
 
 def announce(config: Config, listeners: Sequence[OpenListener]) -> None:
@@ -70,9 +64,9 @@ def address_of(url: str, mount: MountEntry) -> str:
 
 def plan_of(config: Config, app: App | None = None) -> Plan:
     """The Plan of a configuration. `app` is one that is there already."""
-    from wsgikit.cli.assemble import mounts_of
+    from wsgikit.cli.assemble import check_something_to_serve
 
-    mounts_of(config, app)  # nothing to serve is found out before anything is bound
+    check_something_to_serve(config, app)
     binds = build.bind_settings(config)
     groups = tuple(
         GroupPlan(
@@ -83,25 +77,50 @@ def plan_of(config: Config, app: App | None = None) -> Plan:
         )
         for settings in build.group_settings(config)
     )
-    return Plan(settings=build.master_settings(config), groups=groups)
+    from wsgikit.observe import reopen_logs
+
+    return Plan(settings=_with_hooks(config, build.master_settings(config)), groups=groups, reopen_logs=reopen_logs)
 
 
 def load(config: Config, app: App | None = None) -> App:
     """Import the apps and put them together; in a worker, or once in the master with `preload`."""
     from wsgikit.cli.assemble import assemble
+    from wsgikit.observe import revive_loggers
 
     prepare_imports(config)
-    return assemble(config, app)
+    assembled = assemble(config, app)
+    revive_loggers()
+    return assembled
 
 
 def prepare_imports(config: Config) -> None:
     """Go to the folder of the apps, and look for modules there and in `pythonpath`."""
     from wsgikit.loader import search_first
 
-    if config["chdir"]:
-        os.chdir(config["chdir"])
-    for folder in (os.getcwd(), *reversed(config["pythonpath"])):
+    if config.get("chdir"):
+        os.chdir(config.get("chdir"))
+    for folder in (os.getcwd(), *reversed(config.get("pythonpath"))):
         search_first(folder)
+
+
+def _with_hooks(config: Config, settings: MasterSettings) -> MasterSettings:
+    """The hooks live where the apps do, and the first of them runs before any app was looked for."""
+    hooks: dict[str, Any] = {
+        name: partial(_run_hook, config, hook)
+        for name in ("on_worker_start", "on_worker_exit")
+        if (hook := getattr(settings, name))
+    }
+    return replace(settings, **hooks)
+
+
+def _run_hook(config: Config, name: str, info: WorkerInfo) -> None:
+    from wsgikit import loader
+
+    prepare_imports(config)
+    hook = loader.load(name)
+    if not callable(hook):
+        raise ConfigError(f"hook {name!r} cannot be called")
+    hook(info)
 
 
 def start(config: Config, group: str, spec: WorkerSpec) -> None:

@@ -5,14 +5,17 @@ Owns the command line of the server. What the options mean stands in `wsgikit.co
 
 from __future__ import annotations
 
-import argparse
-import os
+from typing import TYPE_CHECKING
 
 from wsgikit.config import sources
 from wsgikit.config.problems import Problems
 from wsgikit.config.resolve import Sources
-from wsgikit.config.structure import HostName, MountEntry, MountPath
 from wsgikit.config.table import OPTIONS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from wsgikit.config.structure import MountEntry
 
 HELP = """Serve WSGI apps over HTTP/1.1.
 
@@ -55,15 +58,12 @@ def read_sources(options: argparse.Namespace) -> Sources:
     problems = Problems()
     mounts = tuple(_mount(text, problems) for text in options.mount)
     problems.stop()
-    return Sources(
-        given=sources.from_command_line(options, OPTIONS),
-        environ=dict(os.environ),
-        file=options.config,
-        mounts=mounts,
-    )
+    return Sources(sources.from_command_line(options, OPTIONS), file=options.config, mounts=mounts)
 
 
 def _mount(text: str, problems: Problems) -> MountEntry:
+    from wsgikit.config.structure import HostName, MountEntry, MountPath
+
     where, equals, app = text.partition("=")
     host, slash, path = where.partition("/")
     try:

@@ -2,14 +2,14 @@
 
 A kind turns text (command line, environment) and TOML values into what the settings want, says in words what is
 allowed, and writes a value back as a person would. It must not know any option, and where a value came from.
-ValueError carries a reason that reads after `name = value: `; an empty one means "say what is allowed".
+Plain classes, because a dozen dataclasses would cost every start some milliseconds. ValueError carries a reason that
+reads after `name = value: `; an empty one means "say what is allowed".
 """
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)*\Z")
@@ -56,12 +56,12 @@ class Kind:
         return str(value)
 
 
-@dataclass(frozen=True)
 class Text(Kind):
     """Any text on one line."""
 
-    what: str = "text on one line"
-    empty: bool = True
+    def __init__(self, what: str = "text on one line", *, empty: bool = True) -> None:
+        self.what = what
+        self.empty = empty
 
     @property
     def allowed(self) -> str:
@@ -73,11 +73,11 @@ class Text(Kind):
         return value
 
 
-@dataclass(frozen=True)
 class Choice(Kind):
     """One word of a few."""
 
-    words: tuple[str, ...]
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.words = words
 
     @property
     def allowed(self) -> str:
@@ -93,14 +93,15 @@ class Choice(Kind):
         return value
 
 
-@dataclass(frozen=True)
 class Integer(Kind):
     """A whole number; `word` stands for "choose yourself" where there is one."""
 
     metavar: ClassVar[str] = "N"
-    low: int = 0
-    high: int = _HIGHEST
-    word: str = ""
+
+    def __init__(self, low: int = 0, high: int = _HIGHEST, word: str = "") -> None:
+        self.low = low
+        self.high = high
+        self.word = word
 
     @property
     def allowed(self) -> str:
@@ -118,7 +119,6 @@ class Integer(Kind):
         return value
 
 
-@dataclass(frozen=True)
 class Flag(Kind):
     """Yes or no."""
 
@@ -143,27 +143,25 @@ class Flag(Kind):
         return "true" if value else "false"
 
 
-@dataclass(frozen=True)
 class Duration(Kind):
     """A time, in seconds."""
 
     metavar: ClassVar[str] = "TIME"
-    low: float = 0.0
-    whole: bool = False
+
+    def __init__(self, low: float = 0.0) -> None:
+        self.low = low
 
     @property
     def allowed(self) -> str:
         least = f" of {self.low:g} or more" if self.low else ""
         return f"a number of seconds{least}, or a time such as '500ms', '30s', '5m', '1h'"
 
-    def from_toml(self, value: Any) -> float | int:
+    def from_toml(self, value: Any) -> float:
         if isinstance(value, str):
             value = _quantity(value, _SECONDS)
         if type(value) not in (int, float) or not self.low <= value < _HIGHEST:
             raise ValueError
-        if self.whole and value != int(value):
-            raise ValueError("must be whole seconds")
-        return int(value) if self.whole else float(value)
+        return float(value)
 
     def show(self, value: Any) -> str:
         for unit, factor in (("h", 3600), ("m", 60)):
@@ -172,25 +170,23 @@ class Duration(Kind):
         return f"{value * 1000:g}ms" if 0 < value < 1 else f"{value:g}s"
 
 
-@dataclass(frozen=True)
 class Size(Kind):
     """A number of bytes."""
 
     metavar: ClassVar[str] = "SIZE"
-    low: int = 0
-    high: int = _HIGHEST
+
+    def __init__(self, low: int = 0) -> None:
+        self.low = low
 
     @property
     def allowed(self) -> str:
-        bounds = f" of {self.low} or more" if self.low else ""
-        if self.high < _HIGHEST:
-            bounds = f" from {self.low} to {self.high}"
-        return f"a number of bytes{bounds}, or a size such as '64KiB', '200MiB'"
+        least = f" of {self.low} or more" if self.low else ""
+        return f"a number of bytes{least}, or a size such as '64KiB', '200MiB'"
 
     def from_toml(self, value: Any) -> int:
         if isinstance(value, str):
             value = int(_quantity(value, _BYTES))
-        if type(value) is not int or not self.low <= value <= self.high:
+        if type(value) is not int or not self.low <= value <= _HIGHEST:
             raise ValueError
         return value
 
@@ -201,7 +197,6 @@ class Size(Kind):
         return str(value)
 
 
-@dataclass(frozen=True)
 class Mode(Kind):
     """Permission bits, in octal."""
 
@@ -224,13 +219,14 @@ class Mode(Kind):
         return f"{value:03o}"
 
 
-@dataclass(frozen=True)
 class FilePath(Kind):
     """A path; `words` are values that are no path. `must` is "file" or "folder" for what has to be there."""
 
     metavar: ClassVar[str] = "PATH"
-    words: tuple[str, ...] = ()
-    must: str = ""
+
+    def __init__(self, words: tuple[str, ...] = (), *, must: str = "") -> None:
+        self.words = words
+        self.must = must
 
     @property
     def allowed(self) -> str:
@@ -253,7 +249,6 @@ class FilePath(Kind):
         return path
 
 
-@dataclass(frozen=True)
 class Network(Kind):
     """An IP address, or a network as CIDR."""
 
@@ -272,12 +267,13 @@ class Network(Kind):
         return value
 
 
-@dataclass(frozen=True)
 class Several(Kind):
     """A list; typed as one text, its values are separated by commas."""
 
-    each: Kind
     repeats: ClassVar[bool] = True
+
+    def __init__(self, each: Kind) -> None:
+        self.each = each
 
     @property
     def typed(self) -> str:
@@ -304,7 +300,6 @@ class Several(Kind):
         return ", ".join(self.each.show(part) for part in value)
 
 
-@dataclass(frozen=True)
 class Pairs(Kind):
     """NAME=VALUE pairs; a table in TOML."""
 

@@ -6,8 +6,6 @@ there when somebody asks, so that `wsgikit --version` imports no room.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -15,34 +13,45 @@ from typing import Any
 from wsgikit.config.kinds import Flag, Kind
 
 
-@dataclass(frozen=True, kw_only=True)
 class Option:
     """One row of the options table.
 
     `name` is the key in `wsgikit.toml`; with dashes the flag, and as WSGIKIT_NAME the environment variable.
-    `home` is the settings object ("module:Class") and `field` its field, where that has another name.
+    `home` is the settings object ("module:Class") and `attribute` its field: `field`, where that has another name.
     `flags` are further spellings on the command line, `variables` further environment variables.
     `inner`: the option may also stand in `[group.NAME]`, for the workers of that group alone.
     """
 
-    name: str
-    kind: Kind
-    home: str
-    section: str
-    help: str
-    field: str = ""
-    flags: tuple[str, ...] = ()
-    variables: tuple[str, ...] = ()
-    inner: bool = False
+    __slots__ = ("attribute", "flags", "help", "home", "inner", "kind", "name", "section", "variables")
 
-    @property
-    def attribute(self) -> str:
-        """The field of the settings object."""
-        return self.field or self.name
+    def __init__(
+        self,
+        *,
+        name: str,
+        kind: Kind,
+        home: str,
+        section: str,
+        help: str,  # noqa: A002 - what argparse calls it, too
+        field: str = "",
+        flags: tuple[str, ...] = (),
+        variables: tuple[str, ...] = (),
+        inner: bool = False,
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.home = home
+        self.section = section
+        self.help = help
+        self.attribute = field or name
+        self.flags = flags
+        self.variables = variables
+        self.inner = inner
 
     @property
     def default(self) -> Any:
         """The default of the settings object; "" where a field has none."""
+        import dataclasses
+
         found = {field.name: field for field in dataclasses.fields(settings_class(self.home))}[self.attribute]
         if found.default_factory is not dataclasses.MISSING:
             return found.default_factory()

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsgikit.config import file as files
 from wsgikit.config import sources
 from wsgikit.config.option import Option
 from wsgikit.config.problems import Problems
 from wsgikit.config.sources import Given
-from wsgikit.config.structure import GroupEntry, MountEntry, RouteEntry, UpstreamEntry
 from wsgikit.config.table import BY_NAME, OPTIONS
-from wsgikit.config.tables import TableReader
 
+if TYPE_CHECKING:
+    from wsgikit.config.structure import GroupEntry, MountEntry, RouteEntry, UpstreamEntry
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 STRUCTURE = ("mount", "route", "upstream", "group", "tls")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(NamedTuple):
     """What was asked for, checked. `values` holds what somebody set, `origins` where; defaults are not in it."""
 
     values: Mapping[str, Any]
@@ -31,11 +32,11 @@ class Config:
     file: files.File | None = None
     mounts: tuple[MountEntry, ...] = ()
     routes: tuple[RouteEntry, ...] = ()
-    upstreams: Mapping[str, UpstreamEntry] = field(default_factory=dict)
-    groups: Mapping[str, GroupEntry] = field(default_factory=dict)
+    upstreams: Mapping[str, UpstreamEntry] = NOTHING
+    groups: Mapping[str, GroupEntry] = NOTHING
     certificates: tuple[Mapping[str, Any], ...] = ()
 
-    def __getitem__(self, name: str) -> Any:
+    def get(self, name: str) -> Any:
         """The value of an option, or its default."""
         return self.values[name] if name in self.values else BY_NAME[name].default
 
@@ -44,26 +45,34 @@ class Config:
         return self.origins[name].place if name in self.origins else "default"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Sources:
     """Where to read from. Kept by a running server, so that a reload reads everything again.
 
-    `file` is a path, None to look into `folder`, or "" for no file at all.
+    given: what was typed or handed in. environ: os.environ as it is now. folder: where relative paths start; the
+    working directory of now. file: a path, None to look into `folder`, or "" for no file at all.
     """
 
-    given: Mapping[str, Given] = field(default_factory=dict)
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    folder: str = field(default_factory=os.getcwd)
-    file: str | None = None
-    mounts: tuple[MountEntry, ...] = ()
+    def __init__(
+        self,
+        given: Mapping[str, Given] = NOTHING,
+        *,
+        environ: Mapping[str, str] | None = None,
+        folder: str = "",
+        file: str | None = None,
+        mounts: tuple[MountEntry, ...] = (),
+    ) -> None:
+        self.given = given
+        self.environ = dict(os.environ) if environ is None else environ
+        self.folder = folder or os.getcwd()
+        self.file = file
+        self.mounts = mounts
 
     def read(self) -> Config:
         """Read every source. ConfigError lists every mistake of all of them."""
         problems = Problems()
         path = self._path()
         file = files.open_config(path) if path else None
-        reading = _Reading(self, problems, file)
-        config = reading.config()
+        config = _Reading(self, problems, file).config()
         problems.stop()
         return config
 
@@ -91,20 +100,25 @@ class _Reading:
                 values[name], origins[name] = value, given
             elif isinstance(value, dict) and isinstance(values[name], dict):
                 values[name] = value | values[name]
-        environ = {**self.origin.environ, **(values.get("env") or {})}
+        config = Config(values=values, origins=origins, file=self.file)
+        if self.origin.mounts or (self.file is not None and not self.file.top.keys().isdisjoint(STRUCTURE)):
+            return self._with_tables(config)
+        return config
+
+    def _with_tables(self, config: Config) -> Config:
+        from wsgikit.config.tables import TableReader, check_references
+
+        environ = {**self.origin.environ, **(config.values.get("env") or {})}
         reader = TableReader(self.file or files.File("", "", {}), environ, self.problems)
-        config = Config(
-            values=values,
-            origins=origins,
-            file=self.file,
+        whole = config._replace(
             mounts=_merged(reader.mounts(), self.origin.mounts),
             routes=reader.routes(),
             upstreams=reader.upstreams(),
-            groups=dict(self._groups(reader)),
+            groups=reader.groups(self._checked),
             certificates=tuple(reader.certificates()),
         )
-        self._check_references(config)
-        return config
+        check_references(whole, self.problems)
+        return whole
 
     def _in_order(self) -> Iterator[tuple[str, Given]]:
         yield from self.origin.given.items()
@@ -124,35 +138,6 @@ class _Reading:
         except ValueError as error:
             self.problems.wrong(given.place, given.key, given.value, str(error) or f"must be {option.kind.allowed}")
             return None
-
-    def _groups(self, reader: TableReader) -> Iterator[tuple[str, GroupEntry]]:
-        for name, raw in reader.named("group").items():
-            values = {}
-            for key, value in raw.items():
-                option = BY_NAME.get(key)
-                way = ("group", name, key)
-                if option is None:
-                    known = [option.name for option in OPTIONS if option.inner]
-                    self.problems.unknown(reader.file.place(*way), key, known, f"[group.{name}] key")
-                elif not option.inner:
-                    self.problems.add(reader.file.place(*way), f"{key!r} holds for the whole server; put it at the top")
-                else:
-                    values[key] = self._checked(option, Given(value, "file", key, file=reader.file, way=way))
-            yield name, GroupEntry(name=name, values=values, file=reader.file, way=("group", name))
-
-    def _check_references(self, config: Config) -> None:
-        """Names in one table that another table must have; hosts and paths that are taken."""
-        forwarding: list[MountEntry | RouteEntry] = [*config.mounts, *config.routes]
-        for entry in forwarding:
-            if entry.upstream and entry.upstream not in config.upstreams:
-                self.problems.unknown(entry.place("upstream"), entry.upstream, config.upstreams, "upstream")
-        taken: dict[tuple[str, str], MountEntry] = {}
-        for mount in config.mounts:
-            if mount.group and mount.group not in config.groups:
-                self.problems.unknown(mount.place("group"), mount.group, config.groups, "group")
-            first = taken.setdefault((mount.host, mount.path), mount)
-            if first is not mount:
-                self.problems.add(mount.place("path"), f"{mount.url} is mounted twice, first at {first.place('path')}")
 
 
 def _parsed(option: Option, given: Given) -> Any:

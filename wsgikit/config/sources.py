@@ -6,15 +6,15 @@ with the place they came from; `resolve` checks them and lets the first source w
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsgikit.config.option import Option
 
 if TYPE_CHECKING:
+    import argparse
+
     from wsgikit.config.file import File
     from wsgikit.config.problems import Problems
 
@@ -24,8 +24,7 @@ FILE_VARIABLE = "WSGIKIT_CONFIG"
 PORT = "PORT"
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """A value as somebody wrote it. `text`: as typed; else a value of TOML or Python."""
 
     value: Any
@@ -43,6 +42,8 @@ class Given:
 
 def add_options(parser: argparse.ArgumentParser, options: Iterable[Option]) -> None:
     """Add a flag for each option, in groups. Its default is looked up when help is shown, as that imports the room."""
+    from argparse import SUPPRESS
+
     groups: dict[str, Any] = {}
     for option in options:
         if option.name == "app":
@@ -50,12 +51,12 @@ def add_options(parser: argparse.ArgumentParser, options: Iterable[Option]) -> N
         if option.section not in groups:
             groups[option.section] = parser.add_argument_group(option.section)
         add = groups[option.section].add_argument
-        common = {"dest": option.name, "default": argparse.SUPPRESS}
+        common = {"dest": option.name, "default": SUPPRESS}
         shown = option.help.replace("%", "%%")
         if option.switch:
             action = add(*option.spellings, **common, help=shown, action="store_const", const="true")
             negative = "--no-" + option.name.replace("_", "-")
-            add(negative, **common, help=argparse.SUPPRESS, action="store_const", const="false")
+            add(negative, **common, help=SUPPRESS, action="store_const", const="false")
         else:
             form = "append" if option.repeats else "store"
             action = add(*option.spellings, **common, help=shown, action=form, metavar=option.kind.typed)

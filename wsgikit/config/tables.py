@@ -1,22 +1,26 @@
 """From the TOML tables of a file to entries, with every mistake noted.
 
-Owns reading `[[mount]]`, `[[mount.use]]`, `[[route]]`, `[upstream.NAME]` and `tls`, and `${VARIABLE}` in the options
-of middleware and upstreams. What the keys are stands in `structure`.
+Owns reading `[[mount]]`, `[[mount.use]]`, `[[route]]`, `[upstream.NAME]`, `[group.NAME]` and `tls`, and `${VARIABLE}`
+in the options of middleware and upstreams. What the keys are stands in `structure`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wsgikit.config import structure as tables
 from wsgikit.config.kinds import Text
-from wsgikit.config.structure import Key, MountEntry, RouteEntry, UpstreamEntry, UseEntry
+from wsgikit.config.sources import Given
+from wsgikit.config.structure import GroupEntry, Key, MountEntry, RouteEntry, UpstreamEntry, UseEntry
+from wsgikit.config.table import BY_NAME, OPTIONS
 
 if TYPE_CHECKING:
     from wsgikit.config.file import File
+    from wsgikit.config.option import Option
     from wsgikit.config.problems import Problems
+    from wsgikit.config.resolve import Config
 
 Way = tuple[str | int, ...]
 
@@ -55,6 +59,23 @@ class TableReader:
             way = ("upstream", name)
             values, rest = self.keys(raw, tables.UPSTREAM_KEYS, way)
             found[name] = UpstreamEntry(name=name, **values, options=self._expand(rest, way), file=self.file, way=way)
+        return found
+
+    def groups(self, check: Callable[[Option, Given], Any]) -> dict[str, GroupEntry]:
+        """Read every `[group.NAME]`: options that may differ in a group of workers. `check` makes a value of each."""
+        found = {}
+        for name, raw in self.named("group").items():
+            values = {}
+            for key, value in raw.items():
+                option, way = BY_NAME.get(key), ("group", name, key)
+                if option is None:
+                    known = [option.name for option in OPTIONS if option.inner]
+                    self.problems.unknown(self.file.place(*way), key, known, f"[group.{name}] key")
+                elif not option.inner:
+                    self.problems.add(self.file.place(*way), f"{key!r} holds for the whole server; put it at the top")
+                else:
+                    values[key] = check(option, Given(value, "file", key, file=self.file, way=way))
+            found[name] = GroupEntry(name=name, values=values, file=self.file, way=("group", name))
         return found
 
     def certificates(self) -> list[dict[str, Any]]:
@@ -143,6 +164,21 @@ class TableReader:
             key = next((part for part in reversed(way) if isinstance(part, str)), "")
             self.problems.add(self.file.place(*way), f"{key}: the environment has no variable {name!r}")
         return self.environ.get(name, "")
+
+
+def check_references(config: Config, problems: Problems) -> None:
+    """Note names in one table that another table must have, and hosts and paths that are taken."""
+    forwarding: list[MountEntry | RouteEntry] = [*config.mounts, *config.routes]
+    for entry in forwarding:
+        if entry.upstream and entry.upstream not in config.upstreams:
+            problems.unknown(entry.place("upstream"), entry.upstream, config.upstreams, "upstream")
+    taken: dict[tuple[str, str], MountEntry] = {}
+    for mount in config.mounts:
+        if mount.group and mount.group not in config.groups:
+            problems.unknown(mount.place("group"), mount.group, config.groups, "group")
+        first = taken.setdefault((mount.host, mount.path), mount)
+        if first is not mount:
+            problems.add(mount.place("path"), f"{mount.url} is mounted twice, first at {first.place('path')}")
 
 
 _USE = Key("use", Text(), "Middleware around the app, outermost first")

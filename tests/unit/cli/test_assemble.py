@@ -12,7 +12,6 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 from wsgikit.cli.assemble import assemble
-from wsgikit.cli.prefixes import Prefixes
 from wsgikit.config.resolve import Config, Sources
 from wsgikit.config.sources import Given
 from wsgikit.errors import ConfigError, LoadError
@@ -73,56 +72,6 @@ def get(app: App, path: str = "/", host: str = "any.example", method: str = "GET
         getattr(response, "close", lambda: None)()
     assert environ == before
     return answers[0], body
-
-
-@pytest.mark.parametrize(
-    ("path", "answer"),
-    [
-        ("/", b"root||/"),
-        ("/a", b"a|/a|"),
-        ("/a/", b"a|/a|/"),
-        ("/a/x//y", b"a|/a|/x//y"),
-        ("/a/b", b"b|/a/b|"),
-        ("/a/b/c", b"b|/a/b|/c"),
-        ("/ab", b"root||/ab"),
-        ("/a/bc", b"a|/a|/bc"),
-        ("", b"root||"),
-    ],
-)
-def test_the_longest_path_of_whole_segments_wins(path: str, answer: bytes) -> None:
-    app = Prefixes({("", "/"): named("root"), ("", "/a"): named("a"), ("", "/a/b"): named("b")})
-    assert get(app, path) == ("200 OK", answer)
-
-
-@pytest.mark.parametrize(
-    ("host", "path", "answer"),
-    [
-        ("shop.example", "/", b"shop||/"),
-        ("Shop.Example:8000", "/", b"shop||/"),
-        ("shop.example.", "/", b"shop||/"),
-        ("x.shop.example", "/", b"below||/"),
-        ("x.y.shop.example", "/", b"below||/"),
-        ("example", "/", b"any||/"),
-        ("", "/", b"any||/"),
-        ("[::1]:80", "/", b"six||/"),
-    ],
-)
-def test_a_host_beats_every_host_and_falls_back_to_it(host: str, path: str, answer: bytes) -> None:
-    hosts = {"shop.example": "shop", "*.shop.example": "below", "": "any", "[::1]": "six"}
-    app = Prefixes({(name, "/"): named(app) for name, app in hosts.items()})
-    assert get(app, path, host) == ("200 OK", answer)
-
-
-def test_a_path_the_host_does_not_have_may_be_mounted_for_every_host() -> None:
-    app = Prefixes({("shop.example", "/a"): named("shop"), ("", "/b"): named("any")})
-    assert get(app, "/b", "shop.example") == ("200 OK", b"any|/b|")
-    assert get(app, "/a", "other.example")[0] == "404 Not Found"
-
-
-def test_what_is_mounted_nowhere_is_not_found() -> None:
-    app = Prefixes({("", "/a"): named("a")})
-    assert get(app, "/b") == ("404 Not Found", b"Not Found\n")
-    assert get(app, "/b", method="HEAD") == ("404 Not Found", b"")
 
 
 def test_mounts_of_the_file_are_served(tmp_path: Path) -> None:
@@ -198,6 +147,60 @@ def test_wrong_middleware_is_explained(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_app_that_cannot_be_loaded_names_its_line(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match=r"wsgikit.toml:2: 'apps_of_test:on'.*did you mean 'one'"):
         assemble(configured(tmp_path, "[[mount]]\napp = 'apps_of_test:on'\n"))
+
+
+def test_an_app_that_cannot_be_loaded_answers_503_beside_its_neighbours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    toml = "[[mount]]\napp = 'apps_of_test:one'\n[[mount]]\npath = '/b'\napp = 'apps_of_test:on'\n"
+    config = configured(tmp_path, toml)
+    app = assemble(config)
+    assert get(app, "/x")[1] == b"one||/x"
+    assert get(app, "/b")[0] == "503 Service Unavailable"
+    assert "wsgikit.toml:5: 'apps_of_test:on'" in str(caplog.records[0].exc_info[1])  # type: ignore[index]
+    with pytest.raises(LoadError, match=r"wsgikit.toml:5"):
+        assemble(config, strict=True)
+
+
+def test_a_lazy_app_is_loaded_at_its_first_request(tmp_path: Path, apps: ModuleType) -> None:
+    app = assemble(configured(tmp_path, "[[mount]]\npath = '/late'\nlazy = true\napp = 'apps_of_test:late'\n"))
+    apps.late = named("late")  # type: ignore[attr-defined]
+    assert get(app, "/late/x")[1] == b"late|/late|/x"
+
+
+def test_mounts_keep_their_path_and_host_as_the_file_says(tmp_path: Path) -> None:
+    toml = "[[mount]]\npath = '/a'\nhost = '*.shop.example'\nstrip = false\napp = 'apps_of_test:one'\n"
+    app = assemble(configured(tmp_path, toml))
+    assert get(app, "/a/x", "b.shop.example:8000")[1] == b"one||/a/x"
+    assert get(app, "/a/x")[0] == "404 Not Found"
+
+
+def test_routes_go_before_mounts(tmp_path: Path) -> None:
+    toml = """
+    [[mount]]
+    app = 'apps_of_test:one'
+    [[route]]
+    rule = '/user/<int:id>/'
+    slash = 'redirect'
+    methods = ['GET']
+    app = 'apps_of_test:two'
+    [[route]]
+    rule = '/<path:rest>'
+    host = 'shop.example'
+    app = 'apps_of_test:three'
+    """
+    app = assemble(configured(tmp_path, toml))
+    assert get(app, "/user/7/")[1] == b"two|/user/7|/"
+    assert get(app, "/user/7")[0] == "308 Permanent Redirect"
+    assert get(app, "/user/7/", method="POST")[0] == "405 Method Not Allowed"
+    assert get(app, "/user/x")[1] == b"one||/user/x"
+    assert get(app, "/user/x", "shop.example")[1] == b"three||/user/x"
+
+
+def test_routes_alone_are_enough(tmp_path: Path) -> None:
+    app = assemble(configured(tmp_path, "[[route]]\nrule = '/<word>'\napp = 'apps_of_test:one'\n"))
+    assert get(app, "/a")[1] == b"one|/a|"
+    assert get(app, "/a/b")[0] == "404 Not Found"
 
 
 def test_lint_goes_around_every_app(tmp_path: Path, caplog: pytest.LogCaptureFixture, apps: ModuleType) -> None:

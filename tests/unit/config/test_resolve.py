@@ -44,8 +44,8 @@ def test_command_line_over_environment_over_file_over_default(read: Read) -> Non
 
     config = read(toml, "--threads 4", environ)
 
-    assert [config[name] for name in ("threads", "workers", "timeout")] == [4, 3, 2.0]
-    assert config["keep_alive"] == BY_NAME["keep_alive"].default
+    assert [config.get(name) for name in ("threads", "workers", "timeout")] == [4, 3, 2.0]
+    assert config.get("keep_alive") == BY_NAME["keep_alive"].default
     assert config.place("threads") == "command line"
     assert config.place("workers") == "environment"
     assert config.place("timeout").endswith("wsgikit.toml:3")
@@ -53,24 +53,24 @@ def test_command_line_over_environment_over_file_over_default(read: Read) -> Non
 
 
 def test_the_platforms_port_is_listened_on_from_outside(read: Read) -> None:
-    assert read("bind = '127.0.0.1:1'", environ={"PORT": "5000"})["bind"] == ({"address": "0.0.0.0:5000"},)
-    assert read(environ={"PORT": "5000", "WSGIKIT_BIND": "[::]:1"})["bind"] == ({"address": "[::]:1"},)
+    assert read("bind = '127.0.0.1:1'", environ={"PORT": "5000"}).get("bind") == ({"address": "0.0.0.0:5000"},)
+    assert read(environ={"PORT": "5000", "WSGIKIT_BIND": "[::]:1"}).get("bind") == ({"address": "[::]:1"},)
 
 
 def test_lists_are_typed_by_repeating_the_flag_and_separated_by_commas_in_the_environment(read: Read) -> None:
     typed = read(typed="-b :1 --bind unix:/x -e A=1 -e B=2=3")
-    assert [bind["address"] for bind in typed["bind"]] == [":1", "unix:/x"]
-    assert typed["env"] == {"A": "1", "B": "2=3"}
-    assert read(environ={"WSGIKIT_TRUSTED": "10.0.0.0/8,::1"})["trusted"] == ("10.0.0.0/8", "::1")
+    assert [bind["address"] for bind in typed.get("bind")] == [":1", "unix:/x"]
+    assert typed.get("env") == {"A": "1", "B": "2=3"}
+    assert read(environ={"WSGIKIT_TRUSTED": "10.0.0.0/8,::1"}).get("trusted") == ("10.0.0.0/8", "::1")
 
 
 def test_environment_variables_for_the_apps_add_up(read: Read) -> None:
-    assert read("env = {A = '1', B = '1'}", "-e B=2")["env"] == {"A": "1", "B": "2"}
+    assert read("env = {A = '1', B = '1'}", "-e B=2").get("env") == {"A": "1", "B": "2"}
 
 
 def test_switches_can_be_turned_off_again(read: Read) -> None:
-    assert read("preload = true", "--no-preload")["preload"] is False
-    assert read("preload = true", environ={"WSGIKIT_PRELOAD": "0"})["preload"] is False
+    assert read("preload = true", "--no-preload").get("preload") is False
+    assert read("preload = true", environ={"WSGIKIT_PRELOAD": "0"}).get("preload") is False
 
 
 def test_relative_paths_start_at_the_file_or_at_the_folder_of_the_command(read: Read, tmp_path: Path) -> None:
@@ -80,20 +80,20 @@ def test_relative_paths_start_at_the_file_or_at_the_folder_of_the_command(read: 
 
     config = read(typed="--access-logfile access.log", file="etc/site.toml")
 
-    assert config["pid"] == str(inner / "x.pid")
-    assert config["error_logfile"] == "-"
-    assert config["access_logfile"] == str(tmp_path / "access.log")
+    assert config.get("pid") == str(inner / "x.pid")
+    assert config.get("error_logfile") == "-"
+    assert config.get("access_logfile") == str(tmp_path / "access.log")
 
 
 def test_the_file_is_found_named_or_left_out(read: Read, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.other]\nthreads = 1\n")
     assert read().file is None
     (tmp_path / "pyproject.toml").write_text("[tool.wsgikit]\nthreads = 5\n")
-    assert read()["threads"] == 5
+    assert read().get("threads") == 5
     (tmp_path / "other.toml").write_text("threads = 6\n")
-    assert read(file="other.toml")["threads"] == 6
-    assert read(environ={"WSGIKIT_CONFIG": "other.toml"})["threads"] == 6
-    assert read("threads = 7")["threads"] == 7
+    assert read(file="other.toml").get("threads") == 6
+    assert read(environ={"WSGIKIT_CONFIG": "other.toml"}).get("threads") == 6
+    assert read("threads = 7").get("threads") == 7
     assert read(file="").file is None
 
 
@@ -248,7 +248,7 @@ def test_a_python_call_gives_options_by_name() -> None:
     given = sources.from_call({"threads": 3, "max_body": "1MiB", "thread": 3}, BY_NAME, problems)
     assert problems.found == ["serve(): unknown option 'thread'; did you mean 'threads'?"]
     config = Sources(given=given, environ={}, file="").read()
-    assert (config["threads"], config["max_body"]) == (3, 1 << 20)
+    assert (config.get("threads"), config.get("max_body")) == (3, 1 << 20)
 
 
 def test_a_long_list_of_mistakes_is_cut_and_counted() -> None:
