@@ -111,21 +111,35 @@ class Mount:
         return former.app if former else _nothing
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        points = self._points
         cleaned = self._policy.applied(environ)
         if cleaned is None:
             return answer(environ, start_response, "400 Bad Request")
-        point = points.find(cleaned.get("PATH_INFO", ""), request_host(cleaned) if points.by_host else ("", ""))
-        if point is None:
-            if self._default is not None:
-                return self._default(cleaned, start_response)
-            return answer(environ, start_response, "404 Not Found")
-        inner = dict(cleaned)
-        if point.strip:
-            shift(inner, len(point.key[1]))
-        if "wsgikit.log" in inner:
-            inner["wsgikit.log"]["mount"] = point.name or point.place
-        return point.app(inner, start_response)
+        point = self._find(cleaned)
+        if point is not None:
+            return point.app(_entered(cleaned, point), start_response)
+        if self._default is not None:
+            return self._default(cleaned, start_response)
+        return answer(environ, start_response, "404 Not Found")
+
+    def locate(self, environ: dict[str, Any]) -> tuple[MountPoint, dict[str, Any]] | None:
+        """The mount point that would get a request, and the environ it would get; None for no mount point."""
+        cleaned = self._policy.applied(environ)
+        point = self._find(cleaned) if cleaned is not None else None
+        return (point, _entered(cleaned, point)) if cleaned is not None and point is not None else None
+
+    def _find(self, environ: dict[str, Any]) -> MountPoint | None:
+        points = self._points
+        return points.find(environ.get("PATH_INFO", ""), request_host(environ) if points.by_host else ("", ""))
+
+
+def _entered(environ: dict[str, Any], point: MountPoint) -> dict[str, Any]:
+    """The environ as the mounted app sees it, a copy."""
+    environ = dict(environ)
+    if point.strip:
+        shift(environ, len(point.key[1]))
+    if "wsgikit.log" in environ:
+        environ["wsgikit.log"]["mount"] = point.name or point.place
+    return environ
 
 
 class _Maker:

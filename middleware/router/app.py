@@ -14,11 +14,13 @@ from wsgikit.middleware.router.build import build
 from wsgikit.middleware.router.conflicts import Conflict, find_conflicts
 from wsgikit.middleware.router.hosts import request_host
 from wsgikit.middleware.router.route import Load, Route, Wrap, WSGIApp, routes_from_table
-from wsgikit.middleware.router.table import HasTable, Match, NotAllowed, Redirect, Table
+from wsgikit.middleware.router.table import Decision, HasTable, Match, NotAllowed, Redirect, Table
 from wsgikit.middleware.router.target import local_reference, matching_path, quoted_path, shift
 
 _ROUTING_ARGS = "wsgiorg.routing_args"
 _ABOVE = "wsgikit.route.above"
+
+Asked = tuple[Table, str, str, tuple[str, str]]
 
 
 class Router(HasTable):
@@ -44,7 +46,7 @@ class Router(HasTable):
         raw: bool = True,
     ) -> None:
         self._converters = dict(converters or {})
-        self._not_found = not_found
+        self.not_found = not_found
         self._not_allowed = not_allowed
         self._raw = raw
         self._table = self._compiled(routes)
@@ -95,18 +97,23 @@ class Router(HasTable):
         return find_conflicts(self._table)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        table = self._table
-        host = request_host(environ) if table.by_host else ("", "")
-        decision = table.resolve(environ["REQUEST_METHOD"], matching_path(environ, raw=self._raw), host)
+        decision, _ = self.decide(environ)
         if isinstance(decision, Match):
             return decision.route.app(entered(environ, decision), start_response)
         if isinstance(decision, NotAllowed):
             return self._refuse(environ, start_response, decision.allow)
         if isinstance(decision, Redirect):
             return _redirect(environ, start_response, decision)
-        if self._not_found is not None:
-            return self._not_found(environ, start_response)
+        if self.not_found is not None:
+            return self.not_found(environ, start_response)
         return answer(environ, start_response, "404 Not Found")
+
+    def decide(self, environ: Mapping[str, Any]) -> tuple[Decision, Asked]:
+        """What the router makes of a request, and what it asked its table: table, method, path, host."""
+        table = self._table
+        host = request_host(environ) if table.by_host else ("", "")
+        asked = table, environ["REQUEST_METHOD"], matching_path(environ, raw=self._raw), host
+        return table.resolve(*asked[1:]), asked
 
     def _refuse(
         self, environ: dict[str, Any], start_response: StartResponse, allow: tuple[str, ...]
