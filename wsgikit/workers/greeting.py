@@ -88,9 +88,9 @@ class _ProxyHeader:
                 raise OSError("the peer closed before its PROXY header was complete")
             if len(seen) == LONGEST:
                 raise OSError("the PROXY header is too long")
-            # A level-triggered poller would tell of the same bytes again and again: take them, and keep them.
             return self._wait_for_more(connection, seen)
         sock.recv(header.end)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         if header.source is not None:
             connection.remote, connection.remote_port = header.source[0], str(header.source[1])
         return True
