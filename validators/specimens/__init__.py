@@ -11,7 +11,9 @@ from wsgikit.validators.specimens import (
     app_habits,
     app_heads,
     legal_heads,
+    legal_middlewares,
     legal_streams,
+    middlewares,
     server_streams,
     servers,
 )
@@ -25,7 +27,9 @@ __all__ = [
     "app_habits",
     "app_heads",
     "legal_heads",
+    "legal_middlewares",
     "legal_streams",
+    "middlewares",
     "server_streams",
     "servers",
 ]

@@ -47,8 +47,8 @@ def run(options: argparse.Namespace) -> int:
         target=options.app,
         settings=settings_from(options),
         profile=options.profile,
-        patience=_positive(options.patience, "--patience"),
-        timeout=_positive(options.timeout, "--timeout"),
+        patience=positive(options.patience, "--patience"),
+        timeout=positive(options.timeout, "--timeout"),
     )
     with Progress(sys.stderr) as progress:
         report = supervise(job, progress)
@@ -59,11 +59,11 @@ def settings_from(options: argparse.Namespace) -> Settings:
     """The settings that the arguments ask for. Raises ConfigError."""
     first = Request(
         method=(options.method or ["GET"])[0],
-        headers=tuple(_header(text) for text in options.header),
+        headers=tuple(request_header(text) for text in options.header),
         body=_body(options.body),
         host=options.host,
     )
-    requests = [first.but(target=_target(path)) for path in options.path or ()]
+    requests = [first.but(target=request_target(path)) for path in options.path or ()]
     if options.urls:
         requests += read_urls(options.urls, first)
     return Settings(
@@ -72,23 +72,26 @@ def settings_from(options: argparse.Namespace) -> Settings:
         crawl=max(options.crawl, 0),
         profile=options.profile,
         select=tuple(rule(name).id for name in options.select),
-        threads=int(_positive(options.threads, "--threads")),
+        threads=int(positive(options.threads, "--threads")),
     )
 
 
-def _positive(number: float, flag: str) -> float:
+def positive(number: float, flag: str) -> float:
+    """The number. Raises ConfigError when it is not above 0."""
     if number <= 0:
         raise ConfigError(f"{flag} {number:g}: it has to be more than 0")
     return number
 
 
-def _target(path: str) -> str:
+def request_target(path: str) -> str:
+    """The path. Raises ConfigError when it is no origin form."""
     if not path.startswith("/") and path != "*":
         raise ConfigError(f"--path {path}: a path begins with a slash")
     return path
 
 
-def _header(text: str) -> tuple[str, str]:
+def request_header(text: str) -> tuple[str, str]:
+    """Name and value of a header line. Raises ConfigError."""
     name, colon, value = text.partition(":")
     if not colon or not name:
         raise ConfigError(f"--header {text!r}: write 'Name: value'")

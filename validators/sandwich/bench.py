@@ -1,0 +1,159 @@
+"""One check of one middleware: plays scripts, keeps the runs, collects findings, makes the report. Judges nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from wsgikit.validators.app.request import Request
+from wsgikit.validators.lint.places import definition
+from wsgikit.validators.report.model import Finding, Report, Reproducer, Verdict, broken
+from wsgikit.validators.rules import RULES, in_profile, rule, select
+from wsgikit.validators.sandwich import trace as at
+from wsgikit.validators.sandwich.script import PAGE, Script
+from wsgikit.validators.sandwich.server import Behaviour, Run, play
+
+_PER_RULE = 5
+
+BASES = (
+    Script(),
+    Script(name="page", blocks=PAGE, media_type="text/html; charset=utf-8"),
+)
+"""What the scripted app sends: something short and plain, and something that middleware likes to work on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiddlewareSettings:
+    """`request` is what the scripted server asks for; `options` are given to the factory after the app."""
+
+    request: Request = field(
+        default_factory=lambda: Request(target="/a/b?c=d", headers=(("Accept-Encoding", "gzip, deflate, br"),))
+    )
+    options: tuple[tuple[str, Any], ...] = ()
+    profile: str = "http"
+    select: tuple[str, ...] = ()
+
+
+class Bench:
+    """The state of one check."""
+
+    def __init__(self, factory: Callable[..., Any], target: str, settings: MiddlewareSettings) -> None:
+        self.target = target
+        self.settings = settings
+        self.notes: list[str] = []
+        self.busy: tuple[str, float] | None = None
+        self.announce: Callable[[str], None] = lambda label: None
+        self.reached = False
+        self._factory = factory
+        self._runs: dict[Any, Run] = {}
+        self._findings: dict[str, list[Finding]] = {}
+        self._tried: set[str] = set()
+
+    def make(self, app: Callable[..., Any]) -> Any:
+        """The middleware around an app."""
+        return self._factory(app, **dict(self.settings.options))
+
+    def run(self, script: Script, behaviour: Behaviour | None = None, request: Request | None = None) -> Run:
+        """Play a script; the same one is played once."""
+        behaviour, request = behaviour or Behaviour(), request or self.settings.request
+        key = (script, behaviour, request.target, request.headers)
+        if key not in self._runs:
+            self.begin(f"{request.label}, app {script.name!r}")
+            try:
+                self._runs[key] = play(self.make, script, request, behaviour)
+            finally:
+                self.busy = None
+            self.reached = self.reached or self._runs[key].reached
+        return self._runs[key]
+
+    def begin(self, label: str) -> None:
+        """Say what is under way."""
+        self.busy = (label, time.monotonic())
+        self.announce(label)
+
+    def tried(self, *keys: str) -> None:
+        """Say that these rules could be judged: without a finding they pass."""
+        self._tried.update(rule(key).id for key in keys)
+
+    def found(self, key: str, detail: str, run: Run | None = None, verdict: Verdict | None = None) -> None:
+        """A rule is broken."""
+        one = rule(key)
+        self.tried(key)
+        kept = self._findings.setdefault(one.id, [])
+        if len(kept) >= _PER_RULE or any(finding.detail == detail for finding in kept):
+            return
+        kept.append(
+            Finding(
+                rule=one.id,
+                verdict=verdict or broken(one),
+                detail=detail,
+                case=run.case() if run else "",
+                location=definition(self._factory),
+                reproducer=Reproducer(script=self._script(run)) if run else None,
+            )
+        )
+
+    def _script(self, run: Run) -> str:
+        module, _, name = self.target.partition(":")
+        options = "".join(f", {key}={value!r}" for key, value in self.settings.options)
+        script, behaviour, request = run.script, run.behaviour, run.request
+        changes = ", ".join(
+            f"{key}={value!r}"
+            for key, value in vars(script).items()
+            if value != getattr(Script(), key) and key != "blocks"
+        )
+        blocks = ", blocks=PAGE" if script.blocks == PAGE else ""
+        acts = ", ".join(
+            f"{key}={value!r}" for key, value in vars(behaviour).items() if value != getattr(Behaviour(), key)
+        )
+        return "\n".join(
+            (
+                f"from {module} import {name.partition('.')[0].partition('(')[0] or 'middleware'}",
+                "from wsgikit.validators.app import Request",
+                "from wsgikit.validators.sandwich.script import PAGE, Script",
+                "from wsgikit.validators.sandwich.server import Behaviour, play",
+                f"request = Request(method={request.method!r}, target={request.target!r}, headers={request.headers!r})",
+                f"run = play(lambda app: {name or 'middleware'}(app{options}),",
+                f"           Script({changes}{blocks}), request, Behaviour({acts}))",
+                "print(*run.trace.events, sep='\\n')",
+                "print(run.status, run.headers, run.body, run.raised)",
+            )
+        )
+
+    def report(self, aborted: str = "") -> Report:
+        """All that is known so far."""
+        settings = self.settings
+        rules = select(settings.profile, "middleware", settings.select)
+        wanted = {one.id for one in rules}
+        findings = tuple(one for kept in self._findings.values() for one in kept if one.rule in wanted)
+        seen = {finding.rule for finding in findings}
+        passed = tuple(
+            Finding(rule=name, verdict=Verdict.PASS)
+            for name in self._tried & wanted
+            if name not in seen and not RULES[name].human
+        )
+        report = Report(
+            kind="middleware",
+            target=self.target,
+            profile=settings.profile,
+            findings=findings + passed,
+            notes=tuple(self.notes),
+            aborted=aborted,
+        )
+        return report.completed(rules, "nothing the middleware did put it to the test")
+
+    def wants(self, key: str) -> bool:
+        """Whether the profile asks for this rule."""
+        return in_profile(rule(key), self.settings.profile)
+
+
+def crashed(run: Run) -> str:
+    """What came out of the middleware, "" when nothing did."""
+    return "" if run.raised is None else f"{type(run.raised).__name__}: {run.raised}"
+
+
+def closes(run: Run) -> int:
+    """How often the app's iterable was closed."""
+    return run.trace.count(at.IN_CLOSE)
