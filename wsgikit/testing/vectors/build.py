@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 from wsgikit.testing.vectors.model import REFUSALS, App, Call, Level, Outcome, Reply, Vector
@@ -75,9 +76,14 @@ def vector(
     eof: bool = False,
     app: App | None = None,
 ) -> Vector:
-    """A Vector; `allowed` are the outcomes besides `expect`."""
+    """A Vector; `allowed` are the outcomes besides `expect`.
+
+    Where `expect` persists, closing is allowed: a server may end a connection after any response (RFC 9112 9.5).
+    """
+    others = (expect, *allowed) if expect.persists else allowed
+    relaxed = tuple(dataclasses.replace(other, persists=other.persists and None) for other in others)
     return Vector(
-        id=identifier, name=name, raw=raw, expect=expect, allowed=allowed, level=level, source=source, note=note,
+        id=identifier, name=name, raw=raw, expect=expect, allowed=relaxed, level=level, source=source, note=note,
         later=later, eof=eof, app=app or App(),
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsgikit.testing.vectors.build import aborted, accept, chunked, refuse, refused, variations, vector
+from wsgikit.testing.vectors.build import aborted, accept, chunked, refuse, variations, vector
 from wsgikit.testing.vectors.model import SMUGGLED, Call, Vector
 
 _POST = Call(method="POST", body=b"hello")
@@ -31,7 +31,7 @@ def _sizes() -> list[Vector]:
         *variations("H39", [(slug, _sized(size) + SMUGGLED) for slug, size in wrong],
                     "a chunk size that is no hexadecimal number", refuse("bad-chunk-size"), *_ABORTED, level="MUST",
                     source=source, note="no further request is read"),
-        vector("H39-trailing-space", "a space after a chunk size", _sized(b"5 ") + SMUGGLED,
+        vector("H39-trailing-space", "a space after a chunk size", _sized(b"5 "),
                refuse("bad-chunk-extension"), *_ABORTED, accept(_POST, persists=None), level="rec", source=source),
         *variations("H40",
                     [("17-digits", _sized(b"FFFFFFFFFFFFFFFF0")), ("past-64-bits", _sized(b"10000000000000005"))],
@@ -61,7 +61,7 @@ def _extensions() -> list[Vector]:
                chunked((b"1;a=" + b"b" * 4000 + b"\r\nx\r\n") * 20 + _END), refuse("chunk-extensions-too-long"),
                *_ABORTED, accept(Call(method="POST", body=b"x" * 20), persists=None), level="SHOULD", source=source,
                note="the total ought to be limited"),
-        *variations("H42", [(slug, _sized(line) + SMUGGLED) for slug, line in wrong],
+        *variations("H42", [(slug, _sized(line)) for slug, line in wrong],
                     "a chunk extension against its grammar", refuse("bad-chunk-extension"), *_ABORTED, *lenient,
                     level="rec", source=source),
         vector("H42-cr", "CR in a chunk extension", _sized(b"5;a\rb") + SMUGGLED, refuse("bare-cr"), *_ABORTED,
@@ -125,7 +125,7 @@ def _trailers() -> list[Vector]:
         *(
             vector(f"H46-{slug}", f"a trailer that is not merged: {slug}",
                    chunked(b"5\r\nhello\r\n0\r\n" + trailer + b"\r\n\r\n"),
-                   accept(Call(method="POST", body=b"hello", environ=environ, lacks=lacks)), refused(), level="MUST",
+                   accept(Call(method="POST", body=b"hello", environ=environ, lacks=lacks)), *_ABORTED, level="MUST",
                    source="RFC 9112 7.1.2, RFC 9110 6.5.1")
             for slug, trailer, environ, lacks in forbidden
         ),
@@ -136,7 +136,7 @@ def _trailers() -> list[Vector]:
         vector("H46-too-long", "trailers of 70,000 octets",
                chunked(b"0\r\n" + b"X-A: %b\r\n" % (b"a" * 7000) * 10 + b"\r\n"), refuse("trailer-too-long", 431),
                *_ABORTED, accept(Call(method="POST"), persists=None), level="SHOULD", source="RFC 9112 7.1.2"),
-        vector("H46-bad-name", "a trailer against the grammar of fields", chunked(b"0\r\nX A: b\r\n\r\n" + SMUGGLED),
+        vector("H46-bad-name", "a trailer against the grammar of fields", chunked(b"0\r\nX A: b\r\n\r\n"),
                refuse("space-before-colon"), *_ABORTED, level="SHOULD", source="RFC 9112 7.1.2, CVE-2023-41419"),
         vector("H47-one", "one chunk", chunked(b"5\r\nhello\r\n" + _END), accept(_POST), level="MUST",
                source="RFC 9112 7.1"),
