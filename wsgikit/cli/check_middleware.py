@@ -17,8 +17,8 @@ from wsgikit.validators.supervisor import Job, supervise
 
 HELP = """Test a middleware against PEP 3333, in process.
 
-Puts it between a scripted app and a scripted server, and follows every block, close() and header through it. The factory
-is called as factory(app, **options)."""
+Puts it between a scripted app and a scripted server, and follows every block, close() and header through it. The
+factory is called as factory(app, **options)."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
