@@ -101,7 +101,9 @@ def trailers(environ, start_response):
 
 def echo(environ, start_response):
     """Take the socket over, and echo what comes until the client ends its side."""
-    sock, data = environ["wsgikit.takeover"]("101 Switching Protocols", [("Upgrade", "echo"), ("Connection", "upgrade")])
+    sock, data = environ["wsgikit.takeover"](
+        "101 Switching Protocols", [("Upgrade", "echo"), ("Connection", "upgrade")]
+    )
     while data or (data := sock.recv(4096)):
         sock.sendall(data)
         data = b""
