@@ -1,7 +1,7 @@
 """Runs a check in a child process, so that a target that hangs, exits or crashes still ends in a report.
 
-Owns the child: its pipe, its deadline, its end. Everything the target prints goes to standard error. What runs in the
-child is `wsgikit.validators.worker`.
+Owns the child: its pipes, its deadline, its end. What the target prints is shown when it is asked for, and its end when
+the run fails. What runs in the child is `wsgikit.validators.worker`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,23 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from wsgikit.validators.report.document import from_document
 from wsgikit.validators.report.model import Report
 
 
+# Of what the target prints, this many bytes are kept: a traceback and what led to it.
+_TAIL = 4000
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What the child has to do: a `kind` the worker knows, the target's name, and its settings.
 
-    `patience` is seconds for a single request, `timeout` for the whole run.
+    `patience` is seconds for a single request, `timeout` for the whole run. `show_output`: let through what the target
+    prints, instead of keeping the end of it.
     """
 
     kind: str
@@ -35,6 +40,7 @@ class Job:
     profile: str
     patience: float = 10.0
     timeout: float = 120.0
+    show_output: bool = False
 
 
 class _Listener:
@@ -62,6 +68,26 @@ class _Listener:
         self._thread.join(seconds)
 
 
+class _Tail:
+    """Keeps the end of what the target prints."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._kept = b""
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while data := os.read(self._pipe.fileno(), 65536):
+                self._kept = (self._kept + data)[-_TAIL:]
+
+    def text(self) -> str:
+        """The last lines."""
+        self._thread.join(0.2)
+        return self._kept.decode("utf-8", "replace").strip()
+
+
 def supervise(job: Job, progress: Callable[[str], None] = lambda label: None) -> Report:
     """Run the job in a child process of its own and give its report, whatever the target does to the process.
 
@@ -71,10 +97,15 @@ def supervise(job: Job, progress: Callable[[str], None] = lambda label: None) ->
         [sys.executable, "-m", "wsgikit.validators.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=None if job.show_output else subprocess.PIPE,
         start_new_session=True,
     )
+    tail = None if child.stderr is None else _Tail(child.stderr)
     try:
-        return _conversation(child, job, progress)
+        report = _conversation(child, job, progress)
+        if report.aborted and tail is not None and (text := tail.text()):
+            report = replace(report, notes=(*report.notes, f"the target's last output:\n{text}"))
+        return report
     finally:
         _end(child)
 
@@ -114,7 +145,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    for pipe in (child.stdin, child.stdout):
+    for pipe in (child.stdin, child.stdout, child.stderr):
         if pipe is not None:
             with contextlib.suppress(OSError):
                 pipe.close()

@@ -42,7 +42,9 @@ def add_options(parser: argparse.ArgumentParser, profile: str = "recommended") -
     )
     parser.add_argument("--fail-on", choices=("must", "should"), default="must", help="exit 1 from this level on")
     parser.add_argument("--expect", metavar="FILE", help=f"declared deviations (default: {FILE} where it exists)")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show what passed and what was skipped as well")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show also what passed or was skipped, and what the target prints"
+    )
 
 
 def render(report: Report, name: str) -> str:

@@ -46,6 +46,8 @@ class Bench:
         self.busy: tuple[str, float] | None = None
         self.announce: Callable[[str], None] = lambda label: None
         self.reached = False
+        self.volatile: frozenset[str] = frozenset()
+        self.steady = self.steady_body = True
         self._factory = factory
         self._runs: dict[Any, Run] = {}
         self._findings: dict[str, list[Finding]] = {}
@@ -67,6 +69,25 @@ class Bench:
                 self.busy = None
             self.reached = self.reached or self._runs[key].reached
         return self._runs[key]
+
+    def alike(self, one: Run, other: Run) -> bool:
+        """Whether two runs gave the server the same, apart from what differs between equal requests anyway."""
+        if one.status != other.status or (self.steady_body and one.body != other.body):
+            return False
+        return self.lasting(one) == self.lasting(other)
+
+    def lasting(self, run: Run) -> set[tuple[str, str]]:
+        """The headers that are the same for equal requests, names in lower case; the script's own mark left out."""
+        ignored = {*self.volatile, "x-script"}
+        return {(name.lower(), value) for name, value in run.headers if name.lower() not in ignored}
+
+    def find_volatile(self) -> None:
+        """Make the same request twice, and see which headers differ: counters, ids, times."""
+        base = BASES[0]
+        one, other = self.run(base), play(self.make, base, self.settings.request)
+        self.volatile = frozenset(name.lower() for name, _ in set(one.headers) ^ set(other.headers))
+        self.steady_body = one.body == other.body
+        self.steady = one.status == other.status
 
     def begin(self, label: str) -> None:
         """Say what is under way."""

@@ -48,6 +48,7 @@ class MiddlewareCheck:
         judge_both_sides.judge(bench)
         if plain.raised is not None:
             return bench.report(f"the middleware raised {crashed(plain)} around a correct app")
+        bench.find_volatile()
         for judge in (judge_blocks, judge_closing, judge_heads, judge_environ):
             judge.judge(bench)
         if bench.reached:

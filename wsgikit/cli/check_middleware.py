@@ -46,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         profile=options.profile,
         patience=positive(options.patience, "--patience"),
         timeout=positive(options.timeout, "--timeout"),
+        show_output=options.verbose,
     )
     with Progress(sys.stderr) as progress:
         report = supervise(job, progress)
