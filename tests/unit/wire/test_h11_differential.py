@@ -147,6 +147,7 @@ def requests(draw: st.DrawFn) -> tuple[bytes, set[str]]:
     return build(text for text, _ in parts), {reason for _, reason in parts if reason}
 
 
+@pytest.mark.slow
 @given(requests())
 @settings(max_examples=1000)
 def test_every_difference_is_explained(request: tuple[bytes, set[str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from message_reader import MessageReader, pieces_of, read
@@ -20,6 +21,8 @@ from wsgikit.wire.http11 import (
 )
 from wsgikit.wire.http11 import head as request_head
 from wsgikit.wire.http11.grammar import PLAIN_REQUEST, PLAIN_RESPONSE
+
+pytestmark = pytest.mark.slow  # hundreds of examples each
 
 LIMITS = Limits()
 # Small enough for generated input to pass every one of them.
