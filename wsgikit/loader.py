@@ -17,7 +17,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from wsgikit.errors import LoadError
 
@@ -32,19 +32,25 @@ _FORM = "write it as package.module:name, or package.module:factory()"
 USUAL_NAMES = ("application", "app")
 
 
-class Call(NamedTuple):
+class Call:
     """The arguments of a factory; literals only, so that a name in a file cannot run code of its own."""
 
-    args: tuple[Any, ...]
-    options: dict[str, Any]
+    __slots__ = ("args", "options")
+
+    def __init__(self, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        self.args = args
+        self.options = options
 
 
-class Spec(NamedTuple):
+class Spec:
     """A parsed name: `module`, the dotted way to the object in it (may be empty), and the call, if one is written."""
 
-    module: str
-    way: tuple[str, ...]
-    call: Call | None
+    __slots__ = ("call", "module", "way")
+
+    def __init__(self, module: str, way: tuple[str, ...], call: Call | None) -> None:
+        self.module = module
+        self.way = way
+        self.call = call
 
 
 def load(name: str) -> Any:
@@ -132,10 +138,10 @@ def _import(name: str) -> ModuleType:
         missing = error.name or ""
         if name == missing or name.startswith(missing + "."):
             raise LoadError(_no_module(name, missing)) from None
-        raise LoadError(f"importing {name!r} failed: no module named {missing!r}") from error
+        raise LoadError(f"importing {name!r} failed: no module named {missing!r}") from _bare(error)
     # a module that calls sys.exit() while it is imported must not end the server without a word
     except (Exception, SystemExit) as error:
-        raise LoadError(f"importing {name!r} failed: {_one_line(error)}") from error
+        raise LoadError(f"importing {name!r} failed: {_one_line(error)}") from _bare(error)
 
 
 def _no_module(name: str, missing: str) -> str:
@@ -178,7 +184,7 @@ def _call(factory: Any, call: Call, name: str) -> Any:
     try:
         return factory(*call.args, **call.options)
     except (Exception, SystemExit) as error:
-        raise LoadError(f"the factory {name!r} failed: {_one_line(error)}") from error
+        raise LoadError(f"the factory {name!r} failed: {_one_line(error)}") from _bare(error)
 
 
 def _flags(found: Any) -> int:
@@ -216,3 +222,14 @@ def _article(noun: str) -> str:
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _bare(error: BaseException) -> BaseException:
+    """Without the frames of this module and of the import system, which come first and say nothing about the app."""
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file not in (__file__, importlib.__file__) and not file.startswith("<frozen importlib"):
+            break
+        trace = trace.tb_next
+    return error.with_traceback(trace)

@@ -6,6 +6,7 @@ Owns the look of `--help` and of usage errors. It must not know any command.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -20,7 +21,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Descriptions as they are written, `-b, --bind ADDRESS` with the value once, defaults looked up when shown."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=32)
+        # argparse would import shutil, and with it every compression library, to look the width up
+        super().__init__(prog, max_help_position=32, width=_columns() - 2)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings:
@@ -54,3 +56,12 @@ class Parser(argparse.ArgumentParser):
             )
         sys.stderr.write(f"{self.prog}: {message}\nsee {self.prog} --help\n")
         raise SystemExit(USAGE)
+
+
+def _columns() -> int:
+    """Width of the terminal, within what can be read."""
+    try:
+        columns = int(os.environ["COLUMNS"]) if "COLUMNS" in os.environ else os.get_terminal_size().columns
+    except (OSError, ValueError):
+        return 80
+    return min(max(columns, 60), 120)

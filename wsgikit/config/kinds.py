@@ -12,8 +12,9 @@ import os
 import re
 from typing import Any, ClassVar
 
-_NUMBER = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)*\Z")
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)\Z")
+# compiled on first use: most starts read no number at all
+_NUMBER = r"[+-]?[0-9]+(?:_[0-9]+)*"
+_QUANTITY = r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)"
 _SECONDS = {"": 1.0, "us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "k": 2**10, "m": 2**20, "g": 2**30}
@@ -109,7 +110,7 @@ class Integer(Kind):
         return f"a whole number {bounds}" + (f", or {self.word!r}" if self.word else "")
 
     def from_text(self, text: str) -> int | str:
-        return self.from_toml(int(text) if _NUMBER.match(text) else text)
+        return self.from_toml(int(text) if re.fullmatch(_NUMBER, text) else text)
 
     def from_toml(self, value: Any) -> int | str:
         if self.word and isinstance(value, str) and value == self.word:
@@ -329,7 +330,7 @@ class Pairs(Kind):
 
 
 def _quantity(text: str, units: dict[str, Any]) -> float:
-    match = _QUANTITY.match(text)
+    match = re.fullmatch(_QUANTITY, text)
     factor = units.get(match[2].lower()) if match else None
     if match is None or factor is None:
         raise ValueError
