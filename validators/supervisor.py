@@ -21,7 +21,6 @@ from typing import IO, Any
 from wsgikit.validators.report.document import from_document
 from wsgikit.validators.report.model import Report
 
-
 # Of what the target prints, this many bytes are kept: a traceback and what led to it.
 _TAIL = 4000
 

@@ -79,7 +79,7 @@ def _late_start(bench: Bench, base: Script, plain: Run) -> None:
     late = bench.run(base.but(base.name, start="iterate"))
     if late.raised is not None:
         bench.found("M16", f"start_response came with the first block, and the middleware raised {crashed(late)}", late)
-    elif not bench.alike(late, plain):
+    elif bench.differs(late, plain):
         bench.found("M16", "start_response came with the first block, and the response is another one", late)
 
 
@@ -96,10 +96,8 @@ def _looks(bench: Bench, base: Script) -> None:
 def _length(bench: Bench, base: Script) -> None:
     """M18: a len() that works is right."""
     run = bench.run(base.but("with len()", sized=True))
-    try:
-        size = len(run.result)
-    except Exception:
+    if run.size is None:
         return
     bench.tried("M18")
-    if run.raised is None and size != run.trace.count(at.GIVE):
-        bench.found("M18", f"len() of the iterable is {size}, and {run.trace.count(at.GIVE)} blocks came", run)
+    if run.raised is None and run.size != run.trace.count(at.GIVE):
+        bench.found("M18", f"len() of the iterable is {run.size}, and {run.trace.count(at.GIVE)} blocks came", run)

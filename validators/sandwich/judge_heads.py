@@ -115,7 +115,7 @@ def _case(bench: Bench, base: Script) -> None:
     usual, odd = bench.run(script), bench.run(script.but(base.name, odd_case=True))
     if odd.raised is not None and usual.raised is None:
         bench.found("M20", f"header names in another case, and the middleware raised {crashed(odd)}", odd)
-    elif not bench.alike(odd, usual):
+    elif bench.differs(odd, usual):
         changed = {name for name, _ in bench.lasting(odd) ^ bench.lasting(usual)}
         names = ", ".join(sorted(changed)) or "the body or the status"
         bench.found("M20", f"header names in another case change the response: {names}", odd)

@@ -33,7 +33,8 @@ class Behaviour:
 class Run:
     """One request through a middleware, with all that was noted.
 
-    `raised` is what came out of the middleware, `given_environ` the dict the server gave, `before` a copy of it.
+    `raised` is what came out of the middleware, `given_environ` the dict the server gave, `before` a copy of it, `size`
+    the len() of what it returned.
     """
 
     script: Script
@@ -48,6 +49,7 @@ class Run:
     status: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     middleware: Any = None
+    size: int | None = None
 
     @property
     def body(self) -> bytes:
@@ -92,6 +94,7 @@ class ScriptedServer:
         try:
             run.result = middleware(environ, self.start_response)
             self.trace.add(at.RETURN)
+            run.size = _size(run.result)
         except Exception as error:
             self._raised(error)
             return
@@ -156,6 +159,14 @@ class ScriptedServer:
         """The server's write()."""
         self.trace.add(at.WRITE, data)
         self._sent = self._sent or bool(data)
+
+
+def _size(result: Any) -> int | None:
+    """len() before the first block, where it works: that is when servers ask."""
+    try:
+        return len(result)
+    except Exception:
+        return None
 
 
 def play(factory: Callable[..., Any], script: Script, request: Request, behaviour: Behaviour | None = None) -> Run:
