@@ -37,7 +37,7 @@ lint: $(VENV)/.developing
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.peers
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python bench/run.py $(ARGS)
 
 matrix: $(VENV)/.peers
 	$(BIN)/python -m bench.matrix $(ARGS)
@@ -67,4 +67,6 @@ $(VENV)/.developing: $(VENV)/.installed
 
 $(VENV)/.peers: $(VENV)/.developing
 	$(BIN)/python -m pip install --quiet --group peers
+	@# these two are compiled here; without a compiler or libev-dev the comparison goes on without them
+	@for peer in bjoern uwsgi; do $(BIN)/python -m pip install --quiet $$peer || echo "$$peer cannot be built here; left out"; done
 	@touch $@

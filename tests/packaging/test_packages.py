@@ -94,7 +94,7 @@ def test_without_the_libraries_it_depends_on_the_server_runs(from_wheel: Any, tm
     command = [str(from_wheel.folder / "bin/wsgikit"), "serve", "--bind", "{host}:{port}", "bare:app"]
     with ServerProcess(command, cwd=tmp_path) as server, RawClient(server.address) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert client.read_until_closed().endswith(b"\r\n\r\nok")
+        assert client.read_until_close().endswith(b"\r\n\r\nok")
 
 
 def test_without_the_libraries_the_checks_are_there(from_wheel: Any, tmp_path: Path) -> None:
