@@ -289,19 +289,24 @@ def test_systemd_sockets_replace_the_configured_ones(served: Served, tmp_path: P
 # Graceful
 
 
-def test_term_lets_requests_finish_and_new_ones_in_the_backlog_be_served(either: Served, tmp_path: Path) -> None:
+def test_term_lets_requests_finish_and_serves_those_that_wait(either: Served, tmp_path: Path) -> None:
     either.start(workers=1)
-    with either.connect("busy go") as busy, either.connect("info") as waiting:
-        time_to_accept = tmp_path / "reopened"
-        either.signal(signal.SIGUSR1)
-        until(time_to_accept.exists, lambda: "the master to be at work")
+    with either.connect("busy go") as busy, either.connect("info") as waiting, either.connect("info") as another:
         either.signal(signal.SIGTERM)
-        with either.connect("info") as late:
-            (tmp_path / "go").touch()
-            assert json.loads(read_all(busy)) > 0
-            assert json.loads(read_all(waiting))["version"] == "one"
-            assert json.loads(read_all(late))["version"] == "one"
+        until(lambda: not _accepts(either.address), lambda: "new connections to be kept out")
+        (tmp_path / "go").touch()
+        assert json.loads(read_all(busy)) > 0
+        assert json.loads(read_all(waiting))["version"] == "one"
+        assert json.loads(read_all(another))["version"] == "one"
     assert either.exit_status() == 0
+
+
+def _accepts(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, 0.2).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_a_worker_that_does_not_leave_is_killed_at_the_deadline(either: Served) -> None:
@@ -452,15 +457,7 @@ def test_hup_opens_and_closes_listeners(served: Served) -> None:
     with socket.create_connection(("::1", int(port)), PATIENCE) as sock:
         sock.sendall(b"info")
         assert json.loads(read_all(sock))["generation"] == 2
-    until(lambda: _refused(first), lambda: "the old address to be closed")
-
-
-def _refused(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, 1).close()
-    except ConnectionRefusedError:
-        return True
-    return False
+    until(lambda: not _accepts(first), lambda: "the old address to be closed")
 
 
 def test_many_hups_end_with_the_newest_code_and_lose_no_request(either: Served) -> None:

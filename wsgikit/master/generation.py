@@ -12,7 +12,7 @@ from wsgikit.master.plan import GroupPlan, Plan
 from wsgikit.master.private import PrivateFolder, check_names
 from wsgikit.master.privileges import Identity, identity
 from wsgikit.master.settings import BindSettings
-from wsgikit.master.sockets import OpenListener, close_listeners, open_listeners
+from wsgikit.master.sockets import OpenListener, open_listeners
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,10 +61,16 @@ class Generation:
     def post_of(self, fleet: Fleet) -> Post:
         return next(post for post in self.posts if post.fleet is fleet)
 
-    def close_unlike(self, other: Generation | None) -> None:
-        """Close the listeners that `other` does not have, and remove their files."""
+    def only_here(self, other: Generation | None) -> list[OpenListener]:
+        """The listeners that `other` does not have."""
         used = set() if other is None else {listener.sock for listener in other.listeners}
-        close_listeners(listener for listener in self.listeners if listener.sock not in used)
+        return [listener for listener in self.listeners if listener.sock not in used]
+
+    @property
+    def stages(self) -> Iterator[list[Post]]:
+        """In which order groups can end: the front group forwards to the others, so they outlive it."""
+        yield [post for post in self.posts if not post.group.settings.name]
+        yield [post for post in self.posts if post.group.settings.name]
 
 
 def open_generation(

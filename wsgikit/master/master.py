@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from wsgikit import scoreboard
@@ -29,6 +29,7 @@ from wsgikit.master.pidfile import PidFile
 from wsgikit.master.plan import Plan
 from wsgikit.master.private import PrivateFolder
 from wsgikit.master.privileges import raise_file_limit
+from wsgikit.master.refusal import refuse_new
 from wsgikit.master.sockets import OpenListener, close_listeners
 from wsgikit.master.supervisor import Supervisor
 from wsgikit.scoreboard import Scoreboard
@@ -112,6 +113,11 @@ class Master(Supervisor):
             "USR2 does nothing: HUP loads new code; to replace the server itself without losing connections, let "
             "systemd hold the sockets (socket activation) and restart the service"
         )
+
+    def shut(self, listeners: Iterable[OpenListener]) -> None:
+        listeners = list(listeners)
+        refuse_new(listeners)
+        close_listeners(listeners)
 
     def run_child(self, birth: Birth, fleet: Fleet) -> int:
         if not fleet.preloads:

@@ -12,13 +12,14 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 from wsgikit.master.child import Birth, ignore_masters_signals, in_child, run_worker
 from wsgikit.master.fleet import Child, Fleet
 from wsgikit.master.generation import Generation
 from wsgikit.master.signals import LIFELINE, SignalPipe, held_back
+from wsgikit.master.sockets import OpenListener, close_listeners
 from wsgikit.scoreboard import Scoreboard, Slot
 from wsgikit.scoreboard.cells import STARTING
 
@@ -47,6 +48,7 @@ class Supervisor:
         self.signals = SignalPipe(SIGNALS, lifeline)
         self._stop_by: float | None = None
         self._graceful = True
+        self._stage = 0
         self._ends = os.pipe()  # children hold the reading end: it ends when we are gone
         self._actions: dict[int, Callable[[], None]] = {
             LIFELINE: self.stop,
@@ -102,6 +104,7 @@ class Supervisor:
             generation.tend(now)
         if self.incoming is not None and self.incoming.is_ready:
             self._promote(self.incoming, now)
+        self._end_next_stage(now)
         staying = (self.current, self.incoming)
         self.generations = [each for each in self.generations if each in staying or any(each.children)]
 
@@ -113,7 +116,7 @@ class Supervisor:
     def _promote(self, generation: Generation, now: float) -> None:
         before, self.current, self.incoming = self.current, generation, None
         if before is not None:
-            before.close_unlike(generation)
+            self.shut(before.only_here(generation))
             before.leave(now, signal.SIGTERM, before.plan.settings.graceful_timeout)
         self.serving(before is None)
         self.reload_ended()
@@ -121,7 +124,7 @@ class Supervisor:
     def _abandon(self, generation: Generation, report: str) -> None:
         """A worker of a generation that never served failed: the generation before it stays, if there is one."""
         self.incoming = None
-        generation.close_unlike(self.current)
+        self.shut(generation.only_here(self.current))
         if self.current is None:
             self.failed(report)
             self.stop_fast()
@@ -133,7 +136,9 @@ class Supervisor:
     def _is_over(self, now: float) -> bool:
         if self._stop_by is None:
             return False
-        return not any(any(each.children) for each in self.generations) or now > self._stop_by + _UNKILLABLE
+        if now > self._stop_by + _UNKILLABLE:
+            return True
+        return self._stage == 1 and not any(any(each.children) for each in self.generations)
 
     # Signals
 
@@ -154,17 +159,36 @@ class Supervisor:
             self._stop(signal.SIGINT, FAST)
 
     def _stop(self, signum: int, within: float) -> None:
-        now = monotonic()
-        self._stop_by = now + within
+        self._stop_by = monotonic() + within
         if self.incoming is not None:
-            self.incoming.close_unlike(self.current)
+            self.shut(self.incoming.only_here(self.current))
             self.incoming = None
-        # Ours first: then the last worker to close its copy knows that nobody else will empty the backlog.
-        for generation in self.generations:
-            for listener in generation.listeners:
-                listener.sock.close()
-        for generation in self.generations:
-            generation.leave(now, signum, within)
+        for stage in (0, 1) if signum == signal.SIGINT else (0,):
+            self._end_stage(stage, signum, within)
+
+    def _end_stage(self, stage: int, signum: int, within: float) -> None:
+        """Tell the workers of some groups to leave."""
+        self._stage = max(stage, self._stage)
+        posts = [post for generation in self.generations for post in list(generation.stages)[stage]]
+        for post in posts:
+            # Ours first: then the last worker to close its copy knows that nobody else will empty the queue.
+            if signum == signal.SIGTERM:
+                self.shut(post.listeners)
+            else:
+                close_listeners(post.listeners, remove=False)
+        now = monotonic()
+        for post in posts:
+            post.fleet.leave(now, signum, within)
+
+    def _end_next_stage(self, now: float) -> None:
+        if self._stop_by is None or self._stage:
+            return
+        if not any(post.fleet.children for generation in self.generations for post in next(generation.stages)):
+            self._end_stage(1, signal.SIGTERM, max(self._stop_by - now, 0.0))
+
+    def shut(self, listeners: Iterable[OpenListener]) -> None:
+        """Close for good. Their workers may still have to empty the queues."""
+        close_listeners(listeners, remove=False)
 
     def resize(self, change: int) -> None:
         """TTIN, TTOU: for the front group, by the preloader itself where there is one."""
