@@ -135,12 +135,14 @@ class HttpProtocol:
 
     # The app
 
-    def run(self) -> int:
-        """Run the app for the request that is here, send its response, and say how the connection goes on."""
+    def run(self, now: float) -> int:
+        """Run the app for the request that is here, send its response, and say how the connection goes on.
+
+        `now` is the time (monotonic seconds) at which the thread took it up.
+        """
         head, service, link = self.head, self.service, self.link
         if head is None:
             return Action.CLOSE
-        begun = monotonic() if service.record is not None else 0.0
         exchange = Exchange(link, service.lines, head.method, head.minor, self._may_persist(head))
         self.exchange = exchange
         settings = service.settings
@@ -148,7 +150,7 @@ class HttpProtocol:
         if settings.timeout:
             exchange.guard = link.guard()
             exchange.timeout = settings.timeout
-            exchange.renew()
+            exchange.deadline = now + settings.timeout
         environ = build(service.template, head)
         link.describe(environ)
         environ["wsgi.input"] = stream = self._input(environ, exchange)
@@ -167,7 +169,7 @@ class HttpProtocol:
             if self.body is not None and not isinstance(stream, StreamInput):
                 stream.close()
         if service.record is not None:
-            self._log(environ, facts, exchange, begun)
+            self._log(environ, facts, exchange, now)
         if takeover is not None and takeover.taken:
             return Action.TAKEN
         return self._after(exchange)

@@ -52,6 +52,7 @@ class Connection(Sender):
         """The poller told of this connection, and the calling thread owns it now."""
         if self.contended:
             if self.drained():
+                self.deadline = monotonic() + self.worker.patience
                 self.proceed(member, Action.CLOSE if self.gone else self.action)
         elif self.stage == OPEN:
             self._on_readable(member)
@@ -123,7 +124,6 @@ class Connection(Sender):
     def _keep(self) -> None:
         """Wait for the next request."""
         self.in_head = False
-        self.deadline = monotonic() + self.worker.patience
         self.park(READ)
 
     def _queue_up(self) -> None:
@@ -140,12 +140,13 @@ class Connection(Sender):
         protocol.polled = self.worker.polled
         lead.before(member, protocol.head.path)
         try:
-            action: int = protocol.run()
+            action: int = protocol.run(member.began)
         finally:
-            lead.after(member)
+            now = lead.after(member)
             self.member = None
             if not self.contended:
                 self.busy = False
+                self.deadline = now + self.worker.patience
         self.worker.count()
         return Action.CLOSE if self.gone else action
 

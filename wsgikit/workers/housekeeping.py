@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import select
 import sys
-import traceback
-from email.utils import formatdate
-from time import monotonic, time
+from time import gmtime, monotonic, time
 from typing import TYPE_CHECKING
 
 from wsgikit.scoreboard.cells import BUSY, HEARTBEAT, REFUSED, REQUESTS, RSS, THREADS
@@ -38,7 +35,9 @@ class Housekeeping:
         self.worker = worker
         self.closing_listeners = False  # a serving thread empties the backlogs and closes them
         if settings.max_requests:
-            worker.request_limit = settings.max_requests + random.randint(0, settings.max_requests_jitter)
+            from random import randint
+
+            worker.request_limit = settings.max_requests + randint(0, settings.max_requests_jitter)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -125,7 +124,7 @@ class Housekeeping:
         now = time()
         if int(now) != self._second:
             self._second = int(now)
-            line = f"Date: {formatdate(self._second, usegmt=True)}\r\n".encode("ascii")
+            line = f"Date: {imf_fixdate(self._second)}\r\n".encode("ascii")
             for acceptor in self.worker.acceptors.values():
                 acceptor.service.lines.renew(line)
 
@@ -186,8 +185,23 @@ class Housekeeping:
             cells[RSS] = rss
 
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def imf_fixdate(seconds: int) -> str:
+    """A time as HTTP writes it (RFC 9110 5.6.7). `time.strftime` would follow the locale."""
+    now = gmtime(seconds)
+    return (
+        f"{_DAYS[now.tm_wday]}, {now.tm_mday:02} {_MONTHS[now.tm_mon - 1]} {now.tm_year} "
+        f"{now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02} GMT"
+    )
+
+
 def _stack(member: Member) -> str:
     """Where the app is: the frames above the server's own."""
+    import traceback
+
     frame = sys._current_frames().get(member.thread.ident or 0)
     frames = traceback.extract_stack(frame) if frame is not None else []
     last = max((number for number, entry in enumerate(frames) if entry.filename == respond_file), default=-1)

@@ -70,25 +70,27 @@ class Lead:
         if self._asleep:
             self._wake()
 
-    def after(self, member: Member) -> None:
-        """The call has ended. Afterwards `member.leads` says whether the thread still has the lead."""
+    def after(self, member: Member) -> float:
+        """The call has ended; returns the time. Afterwards `member.leads` says whether the thread still leads."""
+        now = monotonic()
         if not self._watched:
-            return
+            return now
         if member.leads:
             try:
                 self._ticket.pop()
             except IndexError:
                 member.leads = False  # the watchdog took it
-        took = monotonic() - member.began
+        took = now - member.began
         averages = self._averages
         average = averages.get(member.key)
         if average is None:
             if took < self.slow:
-                return  # most paths are quick: only those that were slow once are remembered
+                return now  # most paths are quick: only those that were slow once are remembered
             if len(averages) >= _PATHS:
                 averages.clear()
             average = 0.0  # one hiccup of the machine does not make a path slow
         averages[member.key] = average + (took - average) * _WEIGHT
+        return now
 
     def watch(self) -> None:
         """The watchdog's thread. Returns after `end()`."""

@@ -7,7 +7,6 @@ response never leaves the thread it runs in. It must not know how a connection g
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -125,6 +124,8 @@ _PEER_FAULTS = {413: "413 Content Too Large", 431: "431 Request Header Fields To
 
 def _page(status: str, error: BaseException, exchange: Exchange) -> str:
     if status[0] == "5" and exchange.debug:
+        import traceback  # rarely needed, and a worker is to start fast
+
         return "".join(traceback.format_exception(error))
     return status[4:] + "\n"
 
