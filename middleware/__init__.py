@@ -13,15 +13,54 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsgikit.middleware.access_log import AccessLog as AccessLog
+    from wsgikit.middleware.basic_auth import BasicAuth as BasicAuth
+    from wsgikit.middleware.body_limit import BodyLimit as BodyLimit
+    from wsgikit.middleware.cascade import Cascade as Cascade
+    from wsgikit.middleware.compress import Compress as Compress
+    from wsgikit.middleware.concurrency import Concurrency as Concurrency
+    from wsgikit.middleware.conditional import Conditional as Conditional
     from wsgikit.middleware.conditions import header as header
     from wsgikit.middleware.conditions import host as host
     from wsgikit.middleware.conditions import method as method
     from wsgikit.middleware.conditions import path as path
+    from wsgikit.middleware.cors import CORS as CORS
+    from wsgikit.middleware.error_pages import ErrorPages as ErrorPages
+    from wsgikit.middleware.health import Health as Health
+    from wsgikit.middleware.ip_allow import IpAllow as IpAllow
+    from wsgikit.middleware.maintenance import Maintenance as Maintenance
+    from wsgikit.middleware.profiler import Profiler as Profiler
+    from wsgikit.middleware.proxy_headers import ProxyHeaders as ProxyHeaders
+    from wsgikit.middleware.rate_limit import RateLimit as RateLimit
+    from wsgikit.middleware.request_id import RequestId as RequestId
+    from wsgikit.middleware.security_headers import SecurityHeaders as SecurityHeaders
     from wsgikit.middleware.stack import Stack as Stack
     from wsgikit.middleware.stack import Use as Use
+    from wsgikit.middleware.static import Static as Static
+    from wsgikit.middleware.timing import Timing as Timing
 
 # Short names for `[[mount.use]]`; the same as the entry points of the group "wsgikit.middleware" in pyproject.toml.
-NAMES: dict[str, str] = {}
+NAMES: dict[str, str] = {
+    "access-log": "wsgikit.middleware.access_log:AccessLog",
+    "basic-auth": "wsgikit.middleware.basic_auth:BasicAuth",
+    "body-limit": "wsgikit.middleware.body_limit:BodyLimit",
+    "cascade": "wsgikit.middleware.cascade:Cascade",
+    "compress": "wsgikit.middleware.compress:Compress",
+    "concurrency": "wsgikit.middleware.concurrency:Concurrency",
+    "conditional": "wsgikit.middleware.conditional:Conditional",
+    "cors": "wsgikit.middleware.cors:CORS",
+    "error-pages": "wsgikit.middleware.error_pages:ErrorPages",
+    "health": "wsgikit.middleware.health:Health",
+    "ip-allow": "wsgikit.middleware.ip_allow:IpAllow",
+    "maintenance": "wsgikit.middleware.maintenance:Maintenance",
+    "profiler": "wsgikit.middleware.profiler:Profiler",
+    "proxy-headers": "wsgikit.middleware.proxy_headers:ProxyHeaders",
+    "rate-limit": "wsgikit.middleware.rate_limit:RateLimit",
+    "request-id": "wsgikit.middleware.request_id:RequestId",
+    "security-headers": "wsgikit.middleware.security_headers:SecurityHeaders",
+    "static": "wsgikit.middleware.static:Static",
+    "timing": "wsgikit.middleware.timing:Timing",
+}
 
 _HOMES = {
     "Stack": "wsgikit.middleware.stack",

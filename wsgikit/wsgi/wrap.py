@@ -79,7 +79,8 @@ class Response(ResponseHead):
 
     # Defaults of the class, not of the instance: most responses never change them, and a layer has to be cheap.
     status = ""
-    headers: Headers
+    # before start_response; a tuple, so that nobody adds to the fields of a response that has not begun
+    headers: Headers = ()  # type: ignore[assignment]
     state: Any = None
     sent = failed = complete = False
     _started = False
