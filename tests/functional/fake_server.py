@@ -137,9 +137,18 @@ class FakeWorker:
             time.sleep(0.01)
         return os.getpid()
 
-    def do_child(self) -> int:
-        """A child that outlives this worker's wish to live, holding what it inherited."""
-        return os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "30")
+    def do_orphan(self) -> None:
+        """A process whose parent ends before it does."""
+        if os.fork() == 0:
+            if os.fork() == 0:
+                time.sleep(0.2)
+            os._exit(0)
+        os.wait()
+
+    def do_zombies(self) -> int:
+        """Children of the first process that have ended and were not waited for, and those still to end."""
+        others = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        return len([pid for pid in others if pid not in (1, os.getpid())])
 
 
 LOADED_BY = 0

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -545,6 +546,20 @@ def test_groups_have_their_own_workers_environment_and_private_sockets(served: S
     assert not path.parent.exists()
 
 
+def test_groups_outlive_those_that_forward_to_them(served: Served, tmp_path: Path) -> None:
+    served.config["groups"].append({"name": "shop"})
+    served.start()
+    path = Path(served.ask()["groups"]["shop"].removeprefix("unix:"))
+    with served.connect("busy go") as busy:
+        served.signal(signal.SIGTERM)
+        until(lambda: not _accepts(served.address), lambda: "the front to be shut")
+        assert ask_unix(path, "info")["group"] == "shop"
+        (tmp_path / "go").touch()
+        assert json.loads(read_all(busy)) > 0
+    assert served.exit_status() == 0
+    assert not path.exists()
+
+
 def ask_unix(path: Path, command: str) -> Any:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(PATIENCE)
@@ -574,3 +589,36 @@ def test_workers_run_as_another_user_and_the_master_does_not(preload: bool) -> N
             assert server.exit_status() == 0
         finally:
             server.end()
+
+
+# The first process of a container
+
+
+def test_as_the_first_process_it_waits_for_orphans(served: Served) -> None:
+    probe = ["unshare", "--pid", "--fork", "--mount-proc", "true"]
+    if shutil.which("unshare") is None or subprocess.run(probe, capture_output=True).returncode:
+        pytest.skip("no new process namespace here")
+    served.start(prefix=("unshare", "--pid", "--fork", "--mount-proc", "--kill-child"))
+    assert served.ask()["parent"] == 1
+    served.tell("orphan")
+    until(lambda: served.ask("zombies") == 0, lambda: "the orphan to be waited for", served.process)
+    assert served.ask()["parent"] == 1
+
+
+# Development
+
+
+def test_a_changed_file_restarts_the_workers(either: Served) -> None:
+    watched = either.folder / "watched.cfg"
+    watched.write_text("1")
+    either.start(workers=2, reload=True, reload_files=[str(watched)], reload_interval=0.05)
+    before = either.pids()
+    either.version("two")
+    os.utime(watched, ns=(1, 1))
+    either.wait_for_log("reloaded: ")
+    assert f"{watched} changed: reload" in either.log
+    until(lambda: not before & either.pids(), lambda: "new workers", either.process)
+    assert either.ask()["version"] == "two"
+    os.utime(watched, ns=(2, 2))
+    until(lambda: either.log.count("reloaded: ") == 2, lambda: "one more reload", either.process)
+    assert either.log.count("changed: reload") == 2, "one worker watches for all"
