@@ -16,6 +16,7 @@ from wsgikit.errors import ConfigError, LoadError
 if TYPE_CHECKING:
     from wsgikit.config.structure import MountEntry, RouteEntry, UseEntry
     from wsgikit.middleware.mount import MountPoint
+    from wsgikit.middleware.router import Route
 
 App = Callable[..., Iterable[bytes]]
 
@@ -83,24 +84,34 @@ def _point(config: Config, mount: MountEntry, app: App | None, *, strict: bool) 
         inner = deferred = Deferred(partial(_loaded, mount, app), mount.url)
         if not mount.lazy:
             deferred.warm()
-    return MountPoint(mount.path, _built(config, mount, inner), host=mount.host, strip=mount.strip)
+    return MountPoint(mount.path, _built(config, mount, inner), host=mount.host, strip=mount.strip, name=mount.name)
 
 
 def _routed(config: Config, mounted: App) -> App:
-    from wsgikit.middleware.router import Route, Router
+    from wsgikit.middleware.router import Router
 
-    routes = [
-        Route(
+    return Router([_route(config, entry) for entry in config.routes], not_found=mounted)
+
+
+def _route(config: Config, entry: RouteEntry) -> Route:
+    from wsgikit.middleware.router import Route
+
+    app = _built(config, entry, _loaded(entry, None))
+    try:
+        return Route(
             entry.rule,
-            _built(config, entry, _loaded(entry, None)),
+            app,
             host=entry.host,
             methods=entry.methods or None,
             name=entry.name,
             slash=entry.slash,
+            prefix=entry.prefix,
+            # an upstream sees the URL that the client sent, unless the row asks for less
+            strip=not entry.upstream if entry.strip is None else entry.strip,
+            defaults=entry.defaults,
         )
-        for entry in config.routes
-    ]
-    return Router(routes, not_found=mounted)
+    except ConfigError as error:
+        raise ConfigError(f"{entry.place()}: {error}") from None
 
 
 def wrapped(app: App, uses: Iterable[UseEntry]) -> App:
@@ -124,6 +135,10 @@ def _loaded(entry: MountEntry | RouteEntry, app: App | None) -> App:
 
 def _found(name: str, place: str) -> App:
     try:
+        if name.partition("#")[0].endswith(".ini"):
+            from wsgikit.middleware.paste import load_ini
+
+            return load_ini(name)
         return loader.load_app(name)
     except LoadError as error:
         raise LoadError(f"{place}: {error}") from error.__cause__

@@ -243,7 +243,7 @@ class FilePath(Kind):
         if not value or value in self.words:
             return value
         path = os.path.normpath(os.path.join(base, os.path.expanduser(value)))
-        if self.must == "file" and not os.path.isfile(path):
+        if self.must == "file" and (not os.path.exists(path) or os.path.isdir(path)):
             raise ValueError(f"there is no file {path}")
         if self.must == "folder" and not os.path.isdir(path):
             raise ValueError(f"there is no folder {path}")

@@ -46,6 +46,7 @@ class MountEntry(Entry):
     app: str = ""
     upstream: str = ""
     group: str = ""
+    name: str = ""
     strip: bool = True
     lazy: bool = False
     use: tuple[UseEntry, ...] = ()
@@ -65,6 +66,9 @@ class RouteEntry(Entry):
     methods: tuple[str, ...] = ()
     name: str = ""
     slash: str = "exact"
+    prefix: bool = False
+    strip: bool | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     app: str = ""
     upstream: str = ""
     use: tuple[UseEntry, ...] = ()
@@ -87,7 +91,19 @@ class GroupEntry(Entry):
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+class Table(Kind):
+    """Any table."""
+
+    @property
+    def allowed(self) -> str:
+        return "a table: { name = value }"
+
+    def from_toml(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValueError  # noqa: TRY004 - the one error of a kind
+        return value
+
+
 class MountPath(Kind):
     """Where an app is mounted. Its dots and double slashes would never match what a client asks for."""
 
@@ -103,7 +119,6 @@ class MountPath(Kind):
         return value.rstrip("/") or "/"
 
 
-@dataclass(frozen=True)
 class HostName(Kind):
     """A host as clients write it into the Host field; `*.` in front stands for every name below."""
 
@@ -144,6 +159,7 @@ MOUNT_KEYS = (
     Key("app", _SPEC, "`package.module:name`, or `package.module:factory()`"),
     Key("upstream", _NAME, "In place of `app`: forward to `[upstream.NAME]`"),
     Key("group", _NAME, "Run the app in the workers of `[group.NAME]`"),
+    Key("name", _NAME, "Name in the logs, in place of host and path"),
     Key("strip", Flag(), "Move the path from PATH_INFO to SCRIPT_NAME, as WSGI apps expect"),
     Key("lazy", Flag(), "Import the app at its first request"),
 )
@@ -158,6 +174,9 @@ ROUTE_KEYS = (
     Key("methods", Several(Text("a method", empty=False)), "Methods the rule is for; all when none is given"),
     Key("name", _NAME, "Name for building URLs, for logs and metrics"),
     Key("slash", Choice(("exact", "redirect", "both")), "What a missing or an additional slash at the end does"),
+    Key("prefix", Flag(), "The rule stands for itself and everything below it"),
+    Key("strip", Flag(), "Move what the rule consumed to SCRIPT_NAME; an upstream gets the URL as it came, unless set"),
+    Key("defaults", Table(), "Values for variables that the rule does not have"),
     Key("app", _SPEC, "`package.module:name`, or `package.module:factory()`"),
     Key("upstream", _NAME, "In place of `app`: forward to `[upstream.NAME]`"),
 )

@@ -68,7 +68,7 @@ OPTIONS: tuple[Option, ...] = (
     _start(
         name="app",
         kind=Text("package.module:name"),
-        help="App to serve where the file has no `[[mount]]`: `pkg.mod:app` or `pkg.mod:factory()`",
+        help="App where there is no `[[mount]]`: `pkg.mod:app`, `pkg.mod:factory()`, or a Paste file",
     ),
     _start(name="chdir", kind=FilePath(must="folder"), help="Folder to work in; modules are looked for there"),
     _start(

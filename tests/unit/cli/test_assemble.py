@@ -203,6 +203,41 @@ def test_routes_alone_are_enough(tmp_path: Path) -> None:
     assert get(app, "/a/b")[0] == "404 Not Found"
 
 
+def test_a_route_has_every_option_of_its_table(tmp_path: Path) -> None:
+    toml = """
+    [[mount]]
+    app = 'apps_of_test:one'
+    [[route]]
+    rule = '/items/<int:id>'
+    methods = ['GET']
+    app = 'apps_of_test:two'
+    [[route]]
+    rule = '/deep'
+    prefix = true
+    app = 'apps_of_test:three'
+    """
+    app = assemble(configured(tmp_path, toml))
+    assert get(app, "/items/7")[1] == b"two|/items/7|"
+    assert get(app, "/items/seven")[1] == b"one||/items/seven"
+    assert get(app, "/deep/er")[1] == b"three|/deep|/er"
+
+
+def test_a_wrong_route_names_its_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"wsgikit.toml:1: .*methods"):
+        assemble(configured(tmp_path, "[[route]]\nrule = '/'\nmethods = ['G ET']\napp = 'apps_of_test:one'\n"))
+
+
+def test_a_paste_file_is_an_app(tmp_path: Path, apps: ModuleType) -> None:
+    pytest.importorskip("paste.deploy", reason="PasteDeploy is not installed")
+    apps.paste = lambda global_conf, **options: named(f"paste {options['word']}")  # type: ignore[attr-defined]
+    file = tmp_path / "production.ini"
+    file.write_text("[app:main]\npaste.app_factory = apps_of_test:paste\nword = yes\n")
+    assert get(assemble(configured(tmp_path, f"app = '{file}'")))[1] == b"paste yes||/"
+    assert (
+        get(assemble(configured(tmp_path, f"[[mount]]\npath = '/p'\napp = '{file}#main'")), "/p")[1] == b"paste yes|/p|"
+    )
+
+
 def test_lint_goes_around_every_app(tmp_path: Path, caplog: pytest.LogCaptureFixture, apps: ModuleType) -> None:
     def bad(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         start_response("200", [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +115,18 @@ def test_what_the_app_raised_is_the_cause_and_a_wrong_name_has_none() -> None:
     with pytest.raises(LoadError) as outside:
         loader.load("sitepkg_y:app")
     assert outside.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("name", "functions"),
+    [("sitepkg_x.wrong:app", ["<module>"]), ("sitepkg_x.wsgi:broken()", ["broken"]), ("sitepkg_x.typo:app", [])],
+)
+def test_the_traceback_begins_in_the_app(name: str, functions: list[str]) -> None:
+    with pytest.raises(LoadError) as caught:
+        loader.load(name)
+    assert caught.value.__cause__ is not None
+    trace = traceback.extract_tb(caught.value.__cause__.__traceback__)
+    assert [frame.name for frame in trace] == functions
 
 
 def test_the_folder_searched_first_wins(tmp_path: Path) -> None:
