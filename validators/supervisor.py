@@ -136,7 +136,9 @@ def _ending(status: int) -> str:
 
 
 def _aborted(job: Job, why: str) -> Report:
-    return Report(kind=job.kind, target=job.target, profile=job.profile, aborted=why)
+    return Report(
+        kind="app" if job.kind == "between" else job.kind, target=job.target, profile=job.profile, aborted=why
+    )
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

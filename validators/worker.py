@@ -98,13 +98,19 @@ def _check(job: Job) -> Check:
         from wsgikit.validators.sandwich.check import MiddlewareCheck
 
         return MiddlewareCheck(load(job.target), job.target, job.settings)
+    if job.kind == "between":
+        from wsgikit.validators.app.between import BetweenCheck
+
+        return BetweenCheck(load(job.target), job.target, job.settings)
     from wsgikit.validators.app.check import AppCheck
 
     return AppCheck(load(job.target), job.target, job.settings)
 
 
 def _failed(job: Job, why: str) -> Report:
-    return Report(kind=job.kind, target=job.target, profile=job.profile, aborted=why)
+    return Report(
+        kind="app" if job.kind == "between" else job.kind, target=job.target, profile=job.profile, aborted=why
+    )
 
 
 if __name__ == "__main__":

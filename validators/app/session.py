@@ -87,9 +87,8 @@ class Session:
         finally:
             self.busy = None
         for finding in self._lint.findings:
-            self._add(
-                replace(finding, case=_case(request, conduct), reproducer=self._reproducer(request, finding.rule))
-            )
+            again = command_for(self.target, request, finding.rule)
+            self._add(replace(finding, case=case_of(request, conduct), reproducer=again))
         self._lint.clear()
         self.answered += not answer.crashed
         if answer.cut and _CUT not in self.notes:
@@ -124,9 +123,9 @@ class Session:
                 rule=one.id,
                 verdict=Verdict.INFO if mild else broken(one),
                 detail=detail,
-                case=_case(request, conduct),
+                case=case_of(request, conduct),
                 location=definition(self.app),
-                reproducer=self._reproducer(request, one.id),
+                reproducer=command_for(self.target, request, one.id),
             )
         )
 
@@ -136,19 +135,6 @@ class Session:
             known = any(one.detail == finding.detail and one.location == finding.location for one in kept)
             if not known and len(kept) < _PER_RULE:
                 kept.append(finding)
-
-    def _reproducer(self, request: Request, name: str) -> Reproducer:
-        words = ["wsgikit", "check", "app", self.target, "--path", request.target, "--method", request.method]
-        for key, value in request.headers:
-            words += ["--header", f"{key}: {value}"]
-        if not in_profile(rule(name), "http"):
-            words += ["--profile", "pedantic"]
-        raw = replay.reproducer(Conversation(request).environ(), request.body).raw
-        command = shlex.join([*words, "--select", name])
-        if request.body:
-            octal = "".join(f"\\{byte:03o}" for byte in request.body)
-            command = f"printf '{octal}' | {command} --body -"
-        return Reproducer(raw=raw, command=command)
 
     def report(self, aborted: str = "") -> Report:
         """All that is known so far."""
@@ -179,7 +165,7 @@ class Session:
         return {rule(key).id for key in tried}
 
 
-def _case(request: Request, conduct: Conduct) -> str:
+def case_of(request: Request, conduct: Conduct) -> str:
     """Request and conduct, for people: what is unusual about the server is named."""
     odd = [
         name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {value}"
@@ -187,6 +173,21 @@ def _case(request: Request, conduct: Conduct) -> str:
         if value != getattr(PLAIN, name)
     ]
     return request.label + (f", server with {', '.join(odd)}" if odd else "")
+
+
+def command_for(target: str, request: Request, name: str, *flags: str) -> Reproducer:
+    """The request on the wire, and the command that finds rule `name` again."""
+    words = ["wsgikit", "check", "app", target, "--path", request.target, "--method", request.method, *flags]
+    for key, value in request.headers:
+        words += ["--header", f"{key}: {value}"]
+    if not in_profile(rule(name), "http"):
+        words += ["--profile", "pedantic"]
+    raw = replay.reproducer(Conversation(request).environ(), request.body).raw
+    command = shlex.join([*words, "--select", name])
+    if request.body:
+        octal = "".join(f"\\{byte:03o}" for byte in request.body)
+        command = f"printf '{octal}' | {command} --body -"
+    return Reproducer(raw=raw, command=command)
 
 
 def alike(one: Answer, other: Answer, body: bool) -> bool:

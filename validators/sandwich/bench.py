@@ -11,7 +11,6 @@ from wsgikit.validators.app.request import Request
 from wsgikit.validators.lint.places import definition
 from wsgikit.validators.report.model import Finding, Report, Reproducer, Verdict, broken
 from wsgikit.validators.rules import RULES, in_profile, rule, select
-from wsgikit.validators.sandwich import trace as at
 from wsgikit.validators.sandwich.script import PAGE, Script
 from wsgikit.validators.sandwich.server import Behaviour, Run, play
 
@@ -187,8 +186,3 @@ class Bench:
 def crashed(run: Run) -> str:
     """What came out of the middleware, "" when nothing did."""
     return "" if run.raised is None else f"{type(run.raised).__name__}: {run.raised}"
-
-
-def closes(run: Run) -> int:
-    """How often the app's iterable was closed."""
-    return run.trace.count(at.IN_CLOSE)

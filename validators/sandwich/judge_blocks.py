@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from wsgikit.validators.lint.notes import Note
 from wsgikit.validators.sandwich import trace as at
 from wsgikit.validators.sandwich.bench import BASES, Bench, crashed
 from wsgikit.validators.sandwich.script import Script
 from wsgikit.validators.sandwich.server import Run
+from wsgikit.validators.sandwich.trace import Trace
 
 
 def judge(bench: Bench) -> None:
@@ -15,8 +19,7 @@ def judge(bench: Bench) -> None:
         if plain.raised is not None or not plain.reached:
             continue
         for run in (plain, bench.run(base.but("with an empty block", blocks=(base.blocks[0], b"", *base.blocks[1:])))):
-            _returns_at_once(bench, run)
-            _steps(bench, run)
+            _boundaries(bench, run)
             _holds_back(bench, run)
             _writes(bench, run)
         _late_start(bench, base, plain)
@@ -24,25 +27,28 @@ def judge(bench: Bench) -> None:
         _length(bench, base)
 
 
-def _returns_at_once(bench: Bench, run: Run) -> None:
-    """M07: between the app's return and the middleware's nothing is read."""
-    bench.tried("M07")
-    during = [event.what for event in run.trace.before(at.RETURN)]
-    if at.IN_ASK in during:
-        bench.found("M07", f"{during.count(at.IN_ASK)} blocks were asked for before the middleware returned", run)
+def _boundaries(bench: Bench, run: Run) -> None:
+    """M05, M06, M07."""
+    bench.tried("M05", "M06", "M07")
+    for note in boundary_notes(run.trace):
+        bench.found(note.key, note.detail, run)
 
 
-def _steps(bench: Bench, run: Run) -> None:
-    """M05, M06: for one block the server asks for, one is asked of the app, and each that comes gives one."""
-    bench.tried("M05", "M06")
-    for step in run.trace.steps():
+def boundary_notes(trace: Trace) -> Iterator[Note]:
+    """M07: between the app's return and the middleware's nothing is read. M05, M06: for one block the server asks for,
+    one is asked of the app, and each that comes gives one.
+    """
+    early = [event.what for event in trace.before(at.RETURN)].count(at.IN_ASK)
+    if early:
+        yield Note("M07", f"{early} blocks were asked for before the middleware returned")
+    for step in trace.steps():
         asked = sum(event.what == at.IN_ASK for event in step)
         gave = sum(event.what == at.IN_GIVE for event in step)
         out = sum(event.what == at.GIVE for event in step)
         if gave > 1:
-            bench.found("M05", f"the server asked for one block, the middleware asked the app for {asked}", run)
+            yield Note("M05", f"the server asked for one block, the middleware asked the app for {asked}")
         if gave > out:
-            bench.found("M06", f"the app gave {gave} blocks, the middleware gave {out} for them", run)
+            yield Note("M06", f"the app gave {gave} blocks, the middleware gave {out} for them")
 
 
 def _holds_back(bench: Bench, run: Run) -> None:

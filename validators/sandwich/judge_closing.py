@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wsgikit.validators.app.driver import Wrapper
+from wsgikit.validators.lint.notes import Note
 from wsgikit.validators.sandwich import trace as at
-from wsgikit.validators.sandwich.bench import BASES, Bench, closes, crashed
+from wsgikit.validators.sandwich.bench import BASES, Bench, crashed
 from wsgikit.validators.sandwich.script import Script
 from wsgikit.validators.sandwich.server import Behaviour, Run
+from wsgikit.validators.sandwich.trace import Trace
 
 
 def judge(bench: Bench) -> None:
@@ -33,14 +37,21 @@ def _closes(bench: Bench, base: Script) -> None:
     ]
     runs += [bench.run(late, Behaviour(refuses=True)), bench.run(base, Behaviour(refuses=True))]
     for run in runs:
-        if not run.trace.count(at.IN_RETURN):
-            continue
-        count = closes(run)
-        if count == 0:
-            instead = ", its iterator was instead" if run.trace.count(at.IN_ITERATOR_CLOSE) else ""
-            bench.found("M11" if instead else "M10", f"the app's iterable was not closed{instead}", run)
-        elif count > 1:
-            bench.found("M11", f"the app's iterable was closed {count} times", run)
+        for note in closing_notes(run.trace):
+            bench.found(note.key, note.detail, run)
+
+
+def closing_notes(trace: Trace) -> Iterator[Note]:
+    """M10, M11: what the app returned has to be closed, once, if not by itself then when the server closes."""
+    asked_to = trace.count(at.CLOSE) or not trace.count(at.RETURN)
+    if not trace.count(at.IN_RETURN) or not asked_to:
+        return
+    count = trace.count(at.IN_CLOSE)
+    if count == 0:
+        instead = ", its iterator was instead" if trace.count(at.IN_ITERATOR_CLOSE) else ""
+        yield Note("M11" if instead else "M10", f"the app's iterable was not closed{instead}")
+    elif count > 1:
+        yield Note("M11", f"the app's iterable was closed {count} times")
 
 
 def _bare(bench: Bench, base: Script) -> None:
