@@ -25,11 +25,20 @@ class Converters:
         self._own = dict(own or {})
         self._classes: dict[str, Any] = {}
         self._map: Any = None
+        self._made: dict[tuple[str, str], Any] = {}
         # Nothing is caught as a refusal before there is a converter that could refuse.
         self.refusal: tuple[type[Exception], ...] = ()
 
     def make(self, rule: str, name: str, arguments: str) -> Any:
-        """An instance of the converter; ConfigError names the rule, and the nearest converter to an unknown one."""
+        """An instance of the converter, one for each way it is written in the table's rules.
+
+        ConfigError names the rule, and the nearest converter to an unknown one.
+        """
+        if (name, arguments) not in self._made:
+            self._made[name, arguments] = self._instance(rule, name, arguments)
+        return self._made[name, arguments]
+
+    def _instance(self, rule: str, name: str, arguments: str) -> Any:
         if self._map is None:
             self._load()
         if name not in self._classes:

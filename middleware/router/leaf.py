@@ -28,6 +28,8 @@ Grouped = tuple[int, int | None, Test, tuple[tuple[str, Variable], ...]]
 # A client may repeat any other method with a changed body or not at all; a preflight must not be redirected.
 _REDIRECTED = frozenset({"GET", "HEAD"})
 
+_NO_DEFAULTS: dict[str, Any] = {}
+
 
 class Leaf:
     """A route in one of its forms: its own, or its twin with a trailing slash more or less. Immutable.
@@ -68,7 +70,7 @@ class Leaf:
         self.bare = route.slash != "redirect"
         self._keep = _parts_consumed(route, pattern)
         self._refusal = refusal
-        self._defaults = dict(route.defaults)
+        self._defaults = dict(route.defaults) or _NO_DEFAULTS
         self._single = tuple(_single(pattern))
         self._grouped = tuple(_grouped(pattern))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from wsgikit.errors import ConfigError
 from wsgikit.middleware.router.convert import Converters
@@ -148,9 +148,10 @@ class Table:
         for number, route in enumerate(self.routes):
             trees = by_host.setdefault(parse_pattern(route.host), _Trees(Node(), Node()))
             leaves.append(self._insert(trees, route, number))
+        shared: dict[Any, Any] = {}
         for trees in by_host.values():
-            trees.routes.finish()
-            trees.twins.finish()
+            trees.routes.finish(shared)
+            trees.twins.finish(shared)
         self._hosts = HostTable(by_host)
         self.leaves = tuple(leaves)
         self.nested = tuple(route.app for route in self.routes if isinstance(route.app, HasTable))
@@ -199,9 +200,9 @@ class Table:
     def search(self, query: _Query) -> Match | None:
         """The best match over the hosts that match; for routers only."""
         for trees in self._hosts.candidates(query.host):
-            found = search(trees.twins if query.twins else trees.routes, 1, query)
+            found: Match | None = search(trees.twins if query.twins else trees.routes, 1, query)
             if found is not None:
-                return cast(Match, found)
+                return found
         return None
 
     def allowed(self, query: _Query) -> set[str]:

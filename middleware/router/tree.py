@@ -21,6 +21,7 @@ from wsgikit.middleware.router.pattern import CATCH_ALL, STATIC, Segment
 _ANY_TEXT = ("[^/]+", "[^/]{1,}")
 
 Accept = Callable[[str], Any]
+Test = str | Accept | None  # this text, what a regex takes, any text
 
 
 class Query(Protocol):
@@ -42,27 +43,33 @@ class Node:
     lone    nothing but static text here
     ends    leaves for a path that ends here
     tails   leaves that take the rest of the path, whatever it is
+    only    the only leaf below this node, with its `tests` of the segments on the way, which stand for the nodes
     """
 
-    __slots__ = ("_open", "ends", "groups", "lone", "sole", "static", "tails")
+    __slots__ = ("_open", "ends", "groups", "lone", "only", "sole", "static", "tails", "tests")
 
     def __init__(self) -> None:
-        self.static: dict[str, Node] = {}
+        # Empty ones are shared: a table of thousands of routes is searched at the speed of the processor's caches.
+        self.static: dict[str, Node] = _NO_NODES
         self.groups: tuple[tuple[tuple[Accept | None, Node], ...], ...] = ()
         self.sole: tuple[Accept | None, Node] | None = None
         self.lone = False
-        self.ends: list[Leaf] = []
-        self.tails: list[Leaf] = []
-        self._open: dict[tuple[tuple[int, int], str], tuple[Accept | None, Node]] = {}
+        self.ends: tuple[Leaf, ...] = ()
+        self.tails: tuple[Leaf, ...] = ()
+        self.only: Leaf | None = None
+        self.tests: tuple[Test, ...] = ()
+        self._open: dict[tuple[tuple[int, int], str], tuple[Accept | None, Node]] | None = None
 
     def insert(self, leaf: Leaf, depth: int = 0) -> None:
         """Add a leaf below this node, which stands for the first `depth` segments of its rule."""
         segments = leaf.pattern.segments
-        if depth == len(segments):
-            (self.tails if leaf.prefix else self.ends).append(leaf)
-        elif segments[depth].kind == CATCH_ALL:
-            self.tails.append(leaf)
+        if (depth == len(segments) and leaf.prefix) or (depth < len(segments) and segments[depth].kind == CATCH_ALL):
+            self.tails += (leaf,)
+        elif depth == len(segments):
+            self.ends += (leaf,)
         elif segments[depth].kind == STATIC:
+            if self.static is _NO_NODES:
+                self.static = {}
             self.static.setdefault(segments[depth].text, Node()).insert(leaf, depth + 1)
         else:
             self._matcher(segments[depth], leaf.pattern.rule).insert(leaf, depth + 1)
@@ -70,23 +77,43 @@ class Node:
     def _matcher(self, segment: Segment, rule: str) -> Node:
         regex = segment.regex(groups=False)
         key = segment.key, "" if regex in _ANY_TEXT else regex
+        if self._open is None:
+            self._open = {}
         if key not in self._open:
             # Compiled with groups too, so that a regex that works alone and not beside others is found out here.
             segment_test(segment, rule)
             self._open[key] = (re.compile(regex).fullmatch if key[1] else None), Node()
         return self._open[key][1]
 
-    def finish(self) -> None:
-        """Put everything in its final order."""
-        keys = sorted({key for key, _ in self._open})
-        self.groups = tuple(tuple(pair for (key, _), pair in self._open.items() if key == wanted) for wanted in keys)
-        self.ends.sort(key=_order)
-        self.tails.sort(key=_order)
+    def finish(self, shared: dict[tuple[Test, ...], tuple[Test, ...]]) -> None:
+        """Put everything in its final order. `shared`: one tuple for all rules with the same tests on their way."""
+        matchers = self._open or {}
+        self._open = None
+        keys = sorted({key for key, _ in matchers})
+        self.groups = tuple(tuple(pair for (key, _), pair in matchers.items() if key == wanted) for wanted in keys)
+        self.ends = tuple(sorted(self.ends, key=_order))
+        self.tails = tuple(sorted(self.tails, key=_order))
         self.lone = not self.groups and not self.tails
         if len(self.groups) == 1 and len(self.groups[0]) == 1 and not self.tails:
             self.sole = self.groups[0][0]
-        for node in (*self.static.values(), *(node for _, node in self._open.values())):
-            node.finish()
+        for node in (*self.static.values(), *(node for _, node in matchers.values())):
+            node.finish(shared)
+        self._straighten(shared)
+
+    def _straighten(self, shared: dict[tuple[Test, ...], tuple[Test, ...]]) -> None:
+        """Put one leaf with its tests in the place of nodes that lead nowhere else."""
+        ways: list[tuple[Test, Node]] = [*self.static.items(), *(pair for group in self.groups for pair in group)]
+        if len(ways) != 1 or self.ends or self.tails:
+            return
+        test, below = ways[0]
+        leaf = below.only or (below.ends[0] if below.lone and not below.static and len(below.ends) == 1 else None)
+        if leaf is not None:
+            tests = (test, *below.tests)
+            self.only, self.tests = leaf, shared.setdefault(tests, tests)
+            self.static, self.groups, self.sole = _NO_NODES, (), None
+
+
+_NO_NODES: dict[str, Node] = {}
 
 
 def _order(leaf: Leaf) -> Any:
@@ -97,6 +124,9 @@ def search(node: Node, depth: int, query: Query) -> Any:
     """What `query.accept` made of the leaf of least order that matches `parts[depth:]`; None without one."""
     parts, count = query.parts, query.count
     while depth < count:
+        if node.only is not None:
+            taken = node.only.methods is None or query.method in node.only.methods
+            return query.accept(node.only) if taken and _along(node.tests, parts, depth) else None
         part = parts[depth]
         depth += 1
         child = node.static.get(part)
@@ -120,6 +150,21 @@ def search(node: Node, depth: int, query: Query) -> Any:
             if found is not None:
                 return found
     return _tails(node, depth, query) if node.tails else None
+
+
+def _along(tests: tuple[Test, ...], parts: list[str], depth: int) -> bool:
+    """Whether the tests are those of all parts from `depth` on."""
+    if len(parts) - depth != len(tests):
+        return False
+    for test in tests:
+        part = parts[depth]
+        depth += 1
+        if test.__class__ is str:
+            if part != test:
+                return False
+        elif not (part if test is None else test(part)):  # type: ignore[operator]
+            return False
+    return True
 
 
 def _branch(node: Node, depth: int, query: Query) -> Any:
@@ -155,7 +200,10 @@ def _takes(leaf: Leaf, rest: str | None) -> bool:
 
 def every(node: Node, depth: int, query: Query) -> Iterator[Leaf]:
     """Every leaf that matches `parts[depth:]`, whatever its methods, in no order."""
-    if depth == query.count:
+    if node.only is not None:
+        if _along(node.tests, query.parts, depth):
+            yield node.only
+    elif depth == query.count:
         yield from node.ends
     else:
         part = query.parts[depth]
