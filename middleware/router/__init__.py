@@ -44,10 +44,32 @@ UTF-8; bytes that are not never match a one-segment variable, and reach a catch-
 
 from __future__ import annotations
 
-from wsgikit.middleware.router.app import Router
-from wsgikit.middleware.router.build import BuildError
-from wsgikit.middleware.router.conflicts import Conflict
-from wsgikit.middleware.router.route import Route
-from wsgikit.middleware.router.table import Match, NotAllowed, Redirect, Table
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wsgikit.middleware.router.app import Router
+    from wsgikit.middleware.router.build import BuildError
+    from wsgikit.middleware.router.conflicts import Conflict
+    from wsgikit.middleware.router.route import Route
+    from wsgikit.middleware.router.table import Match, NotAllowed, Redirect, Table
 
 __all__ = ["BuildError", "Conflict", "Match", "NotAllowed", "Redirect", "Route", "Router", "Table"]
+
+# Imported on first use: a mount needs hosts and paths of this package, and no router.
+_HOMES = {
+    "BuildError": "build",
+    "Conflict": "conflicts",
+    "Match": "table",
+    "NotAllowed": "table",
+    "Redirect": "table",
+    "Route": "route",
+    "Router": "app",
+    "Table": "table",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'wsgikit.middleware.router' has no attribute {name!r}")
+    return getattr(import_module(f"wsgikit.middleware.router.{_HOMES[name]}"), name)
