@@ -180,7 +180,7 @@ class Response(ResponseHead):
             self.body_changes()
             if transform.length is not None and self.has_body:
                 self.set("Content-Length", str(transform.length))
-        if self.environ.get("REQUEST_METHOD") == "HEAD":
+        if self.environ.get("REQUEST_METHOD") == "HEAD" and not transform.done:
             return False
         self._transform = transform
         self._pending = transform.wants_head or not (transform.keeps_length or transform.length is not None)
