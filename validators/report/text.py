@@ -105,14 +105,15 @@ def _row(row: Row) -> Iterator[Line]:
         yield f"{'':<24}{line}", style
     shown = [finding for finding in row.findings if finding.verdict is row.verdict]
     for finding in shown[:_SHOWN]:
-        yield from _finding(finding)
+        yield from finding_lines(finding)
     if len(shown) > _SHOWN:
         yield f"    ... and {len(shown) - _SHOWN} more of the kind", "dim"
     if row.verdict not in _QUIET:
         yield from ((f"    {title}: {url}", "dim") for title, url in row.rule.sources)
 
 
-def _finding(finding: Finding) -> Iterator[Line]:
+def finding_lines(finding: Finding) -> Iterator[Line]:
+    """What was seen, where, and how to see it again."""
     where = f" [{finding.layer}]" if finding.layer else ""
     head = "; ".join(part for part in (finding.detail, finding.reason) if part)
     if head or where or finding.case:

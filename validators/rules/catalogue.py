@@ -106,7 +106,7 @@ def _specimens() -> str:
 
     lines = [
         "\n## What proves the validator\n\n",
-        "Each of these breaks the rule in its row, and no other but those named as implied; the tests run them all.\n\n",
+        "Each of these breaks the rule in its row, and no other but those named as implied; the tests run all.\n\n",
         "| Rule | Specimen | Found by | Implied, and why |\n|---|---|---|---|\n",
     ]
     for rule in RULES.values():
