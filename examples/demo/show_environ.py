@@ -5,4 +5,4 @@ def app(environ, start_response):
     rows = (f"{name} = {environ[name]!r}" for name in sorted(environ))
     body = ("\n".join(rows) + "\n").encode("utf-8", "backslashreplace")
     start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))])
-    return [body]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

@@ -48,9 +48,12 @@ def serve(sources: Sources, app: App | None = None) -> int:
 
 def announce(config: Config, listeners: Sequence[OpenListener]) -> None:
     """Log which addresses to open, with the ports that the system chose."""
+    from wsgikit.cli.assemble import mounts_of
+
+    mounts = mounts_of(config) if config.mounts else ()
     for opened in listeners:
         log.info("listening on %s", opened.url)
-        for mount in () if opened.address.startswith("unix:") else config.mounts:
+        for mount in () if opened.address.startswith("unix:") else mounts:
             log.info("  %s  %s", address_of(opened.url, mount), mount.app or mount.upstream)
 
 
