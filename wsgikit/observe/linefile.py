@@ -100,7 +100,7 @@ def _open(path: str) -> int:
     try:
         return os.open(path, _FLAGS, 0o644)
     except OSError as error:
-        raise ConfigError(f"log file {path!r}: {error.strerror}") from error
+        raise ConfigError(f"log file {path!r}: {error.strerror}") from None
 
 
 def reopen_all() -> None:
