@@ -22,6 +22,7 @@ from wsgikit.protocols.link import Link
 from wsgikit.protocols.service import Service
 from wsgikit.protocols.takeover import Takeover
 from wsgikit.wire.http11 import Head, parse_head
+from wsgikit.wire.http11.persistence import Step, after_response
 from wsgikit.wsgi.environ import build
 from wsgikit.wsgi.exchange import Exchange
 from wsgikit.wsgi.respond import respond
@@ -35,13 +36,15 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class HttpProtocol:
     """One connection's HTTP/1.1 side. Feed it with `receive`; do what the returned `Action` says."""
 
-    __slots__ = ("body", "buffer", "exchange", "head", "link", "polled", "service", "started")
+    __slots__ = ("body", "buffer", "exchange", "head", "last", "link", "polled", "seen", "service", "started")
 
     def __init__(self, service: Service, link: Link) -> None:
         self.service = service
         self.link = link
         self.buffer = b""
         self.head: Head | None = None
+        self.last: Head | None = None  # kept for comparison: most clients send the same fields again
+        self.seen = 0  # bytes of `buffer` that were no whole head yet
         self.body: Body | None = None
         self.exchange: Exchange | None = None
         self.started = 0.0  # time.time() of the complete head, kept for the access log alone
@@ -61,13 +64,15 @@ class HttpProtocol:
 
     def _parse(self, buffer: bytes) -> int:
         try:
-            head = parse_head(buffer, 0, self.service.limits)
+            head = parse_head(buffer, 0, self.service.limits, self.seen, self.last)
         except ProtocolError as error:
             return self.refuse(error.status, error)
         if head is None:
             self.buffer = buffer
+            self.seen = len(buffer)
             return Action.READ
-        self.head = head
+        self.head = self.last = head
+        self.seen = 0
         self.buffer = buffer[head.end :] if len(buffer) > head.end else b""
         if self.service.record is not None:
             self.started = time()
@@ -85,7 +90,9 @@ class HttpProtocol:
         if not self._answer(204, close=not persist):
             return Action.CLOSE
         self.head = None
-        return self._next(persist)
+        if persist:
+            return Action.NEXT if self.buffer else Action.READ
+        return Action.LINGER if self.buffer else Action.CLOSE
 
     def _open_body(self, head: Head) -> int:
         settings = self.service.settings
@@ -127,6 +134,10 @@ class HttpProtocol:
         if self.idle:
             return Action.CLOSE
         return self.refuse(408, ProtocolError("request-timeout", 408))
+
+    def rest(self) -> None:
+        """Nothing has come for a while: let go of what only saves time."""
+        self.last = None
 
     @property
     def idle(self) -> bool:
@@ -190,22 +201,27 @@ class HttpProtocol:
         return head.keep_alive and not service.stopping and service.settings.keep_alive > 0
 
     def _after(self, exchange: Exchange) -> int:
-        body = self.body
-        if exchange.dead:
-            return Action.CLOSE
-        if body is not None:
-            if not body.done and not (exchange.persist and body.drain(self.service.settings.drain)):
-                return Action.LINGER
-            self.buffer = body.rest
-            self.body = None
-        self.head = self.exchange = None
-        return self._next(exchange.persist)
-
-    def _next(self, persist: bool) -> int:
-        """Without persistence: close at once when the peer can have nothing on its way that would reset it."""
-        if persist:
+        """How the connection goes on: the table of `wire.http11.persistence`, and what each of its steps is here."""
+        head, body = self.head, self.body
+        if body is None and exchange.persist and not exchange.dead:  # the table's last row, and nearly every request's
+            self.head = self.exchange = None
             return Action.NEXT if self.buffer else Action.READ
-        return Action.LINGER if self.buffer else Action.CLOSE
+        if body is not None and not exchange.dead:
+            if not body.done and exchange.persist:
+                body.drain(self.service.settings.drain)
+            self.buffer = body.rest
+        rule = after_response(
+            exchange.framing,
+            broken=exchange.dead,
+            body_read=body is None or body.done,
+            keep_alive=head is not None and head.keep_alive,
+            closing=not exchange.persist,
+            pending=bool(self.buffer),
+        )
+        self.head = self.exchange = self.body = None
+        if rule.step is Step.NEXT:
+            return Action.NEXT if self.buffer else Action.READ
+        return Action.LINGER if rule.step is Step.LINGER else Action.CLOSE
 
     # What the server says by itself
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("wsgikit.error")
 
 _TICK = 0.25  # the longest time between two looks at the deadlines
+_REST_AFTER = 1.0  # seconds of silence after which a connection keeps nothing but its place
 _MEMORY_EVERY = 2.0  # seconds between two readings of the resident memory
 
 
@@ -145,9 +146,12 @@ class Housekeeping:
     def _expire_connections(self, now: float) -> None:
         parked = self.worker.parked
         member = self._member
+        rested = self.worker.patience - _REST_AFTER
         for fd, connection in list(parked.items()):
             if connection.deadline <= now and member is not None and parked.pop(fd, None) is connection:
                 connection.expire(member)
+            elif connection.deadline - now < rested:
+                connection.protocol.rest()
 
     def _expire_requests(self, now: float) -> None:
         worker = self.worker

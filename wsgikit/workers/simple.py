@@ -116,9 +116,9 @@ class SimpleServer:
 def make_server(host: str, port: int, app: WSGIApplication, **options: Any) -> SimpleServer:
     """A server for `app` on `host`:`port` (0: the system chooses; see `server_port`).
 
-    `options` are fields of `WorkerSettings`; `threads` is 1 unless given, and requests have no deadline unless `timeout`
-    is given (it takes a second thread to notice). Raises OSError when the address is taken,
-    TypeError for an unknown option.
+    `options` are fields of `WorkerSettings`; `threads` is 1 unless given, and requests have no deadline unless
+    `timeout` is given (it takes a second thread to notice). Raises OSError when the address is taken, TypeError for an
+    unknown option.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.create_server((host, port), family=family, backlog=128)

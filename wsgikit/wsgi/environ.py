@@ -65,20 +65,30 @@ def build(base: dict[str, Any], head: Head) -> dict[str, Any]:
         environ["REQUEST_URI"] = f"{text}?{question}" if b"?" in target else text
     environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.minor else "HTTP/1.0"
     environ["wsgikit.raw_target"] = target
-    environ["wsgikit.raw_headers"] = head.fields
-    variables = _variables
-    for name, value in head.fields:
-        variable = variables.get(name)
-        if variable is None:
-            variable = _learn(name)
-        if variable:
-            if variable in environ:
-                _join(environ, variable, value)
-            else:
-                environ[variable] = str(value, "latin-1")
+    environ["wsgikit.raw_headers"] = head.fields[:]
+    fields = head.memo
+    if fields is None:
+        fields = head.memo = _variables_of(head)
+    environ.update(fields)
     if head.authority is not None and head.host is not None:
         environ["HTTP_HOST"] = str(head.host, "latin-1")  # the target's authority wins over Host (RFC 9112 3.2.2)
     return environ
+
+
+def _variables_of(head: Head) -> dict[str, str]:
+    """The variables that come from the fields."""
+    known = _variables
+    found: dict[str, str] = {}
+    for name, value in head.fields:
+        variable = known.get(name)
+        if variable is None:
+            variable = _learn(name)
+        if variable:
+            if variable in found:
+                _join(found, variable, value)
+            else:
+                found[variable] = str(value, "latin-1")
+    return found
 
 
 def _octet(match: re.Match[bytes]) -> bytes:
@@ -96,9 +106,9 @@ def _learn(name: bytes) -> str:
     return variable
 
 
-def _join(environ: dict[str, Any], variable: str, value: bytes) -> None:
+def _join(found: dict[str, str], variable: str, value: bytes) -> None:
     """Add a repeated field to its variable (RFC 3875 4.1.18; RFC 9110 5.3, and 6265 5.4 for cookies)."""
     if variable == "CONTENT_LENGTH":
         return  # the head parser saw to it that all values are one
     separator = "; " if variable == "HTTP_COOKIE" else ", "
-    environ[variable] = environ[variable] + separator + str(value, "latin-1")
+    found[variable] += separator + str(value, "latin-1")

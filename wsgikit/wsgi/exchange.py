@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Protocol
 
 from wsgikit.errors import Disconnected
+from wsgikit.wire.http11.framing import LAST_CHUNK, Framing, choose_framing, chunk, chunk_start, connection_field
+from wsgikit.wire.http11.persistence import may_persist
 from wsgikit.wsgi.file_wrapper import FileWrapper, regular_file
 from wsgikit.wsgi.response_head import ResponseHead
 from wsgikit.wsgi.transport import Transport
@@ -20,7 +22,7 @@ from wsgikit.wsgi.transport import Transport
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 _JOIN = 16 * 1024  # below this, copying blocks together costs less than a second system call or an iovec
-_BODILESS = frozenset((204, 304))  # 1xx never gets here (RFC 9110 15.3.5, 15.4.5)
+_NONE, _CHUNKED, _CLOSE = Framing.NONE, Framing.CHUNKED, Framing.CLOSE  # looked up once: an enum's attribute costs
 
 
 class Guard(Protocol):
@@ -50,15 +52,15 @@ class Exchange:
     """One request's response. `persist` is true while the connection may serve another request afterwards."""
 
     __slots__ = (
-        "_chunked", "_claim", "_lines", "called", "closers", "complete", "content_length", "dead", "deadline", "debug",
-        "guard", "head", "head_sent", "is_head", "minor", "persist", "sent", "timeout", "transport",
+        "_claim", "_lines", "called", "closers", "complete", "content_length", "dead", "deadline", "debug",
+        "framing", "guard", "head", "head_sent", "method", "minor", "persist", "sent", "timeout", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, lines: Lines, method: str, minor: int, persist: bool) -> None:
         self.transport = transport
         self._lines = lines
         self._claim = [None]  # whoever pops the element may send the head: the app's thread or a deadline
-        self.is_head = method == "HEAD"
+        self.method = method
         self.minor = minor
         self.persist = persist
         self.called = False
@@ -67,7 +69,7 @@ class Exchange:
         self.complete = False
         self.dead = False
         self.content_length: int | None = None  # what the client was told, once the head is out
-        self._chunked = False
+        self.framing = _CLOSE
         self.sent = 0
         self.closers: list[Callable[[], object]] | None = None
         self.guard: Guard | None = None  # set while the app's call may be interrupted
@@ -100,7 +102,7 @@ class Exchange:
             raise TypeError(f"write() takes bytes, not {type(data).__name__} (PEP 3333)")
         if self.complete:
             raise RuntimeError("write() was called after the response had ended (PEP 3333)")
-        limit = None if self.head is None or self._bodiless() else self.head.length
+        limit = None if self.head is None or self.method == "HEAD" else self.head.length
         past = limit is not None and self.sent + len(data) > limit
         if self.guard is None:
             self.send(data)
@@ -136,17 +138,17 @@ class Exchange:
         if not self.head_sent:
             self._begin(block, None)
             return
-        if self._bodiless() or self.complete:
+        if self.framing is _NONE or self.complete:
             return
-        self._count(block)
-        if not self._chunked:
+        self.sent += len(block)
+        if self.framing is not _CHUNKED:
             block = self._clip(block)
             if block:
                 self.transport.send(block)
         elif len(block) < _JOIN:
-            self.transport.send(b"%x\r\n%b\r\n" % (len(block), block))
+            self.transport.send(chunk(block))
         else:
-            self.transport.send_parts((b"%x\r\n" % len(block), block, b"\r\n"))
+            self.transport.send_parts((chunk_start(len(block)), block, b"\r\n"))
 
     def send_list(self, blocks: list[bytes] | tuple[bytes, ...]) -> None:
         """Send a whole body that is in memory already. Its length is known, so that it needs no chunks."""
@@ -180,7 +182,7 @@ class Exchange:
         file, offset, left = found
         self._begin(b"", left)
         count = left if self.content_length is None else min(left, self.content_length)
-        if count and not self._bodiless():
+        if count and self.framing is not _NONE:
             self.transport.send_file(file, offset, count)
             self.sent += count
         self.finish()
@@ -193,10 +195,8 @@ class Exchange:
         if not self.head_sent:
             self._begin(b"", 0)
         self.complete = True
-        if self._bodiless():
-            return
-        if self._chunked:
-            self.transport.send(b"0\r\n\r\n")
+        if self.framing is _CHUNKED:
+            self.transport.send(LAST_CHUNK)
         elif self.content_length is not None and self.sent < self.content_length:
             self.persist = False
             raise ValueError(f"the body ended after {self.sent} bytes of its Content-Length {self.content_length}")
@@ -207,7 +207,7 @@ class Exchange:
 
     def satisfied(self) -> bool:
         """Whether nothing more of the body can be sent, so that the app need not be asked for more."""
-        return self.head_sent and (self._bodiless() or self.sent == self.content_length)
+        return self.head_sent and (self.framing is _NONE or self.sent == self.content_length)
 
     def claim(self) -> bool:
         """Take the right to send the head. Only the first caller gets it."""
@@ -216,12 +216,6 @@ class Exchange:
         except IndexError:
             return False
         return True
-
-    def _bodiless(self) -> bool:
-        return self.is_head or (self.head is not None and self.head.code in _BODILESS)
-
-    def _count(self, block: bytes) -> None:
-        self.sent += len(block)
 
     def _clip(self, block: bytes) -> bytes:
         """Cut what goes past Content-Length: the client would read it as the next response."""
@@ -239,9 +233,10 @@ class Exchange:
             self.dead = True
             raise Disconnected("the response was given up before the app began it")
         self.head_sent = True
-        length = head.length
-        if length is None and total is not None:
-            length = total
+        plan = choose_framing(self.method, head.code, self.minor, head.length, total)
+        self.framing = framing = plan.framing
+        self.content_length = plan.length
+        self.persist = may_persist(framing, keep_alive=self.persist)
         parts = [head.lines]
         if not head.has_date and not head.has_server:
             parts.append(self._lines.both)
@@ -249,37 +244,19 @@ class Exchange:
             parts.append(self._lines.date)
         elif not head.has_server:
             parts.append(self._lines.server)
-        code = head.code
-        if code == 205:
-            length, body = 0, b""  # RFC 9110 15.3.6
-        if code in _BODILESS:
-            if code == 304 and head.length is not None:
-                parts.append(b"Content-Length: %d\r\n" % head.length)  # the length a 200 would have had
-            body = b""
-        elif self.is_head:
-            if length is not None and (head.length is not None or total):
-                parts.append(b"Content-Length: %d\r\n" % length)
-            body = b""
-        elif length is not None:
-            self.content_length = length
-            parts.append(b"Content-Length: %d\r\n" % length)
-        elif self.minor:
-            self._chunked = True
-            parts.append(b"Transfer-Encoding: chunked\r\n")
-        else:
-            self.persist = False  # HTTP/1.0 and no length: the end of the connection ends the body
-        if not self.persist:
-            parts.append(b"Connection: close\r\n")
-        elif not self.minor:
-            parts.append(b"Connection: keep-alive\r\n")
+        if plan.field:
+            parts.append(plan.field)
+        elif head.length is not None and not plan.drop_length:
+            parts.append(b"Content-Length: %d\r\n" % head.length)
+        parts.append(connection_field(self.minor, self.persist))
         parts.append(b"\r\n")
-        self._send_first(parts, body)
+        self._send_first(parts, b"" if framing is _NONE else body)
 
     def _send_first(self, parts: list[bytes], body: bytes) -> None:
         if body:
             self.sent = len(body)
-            if self._chunked:
-                parts += (b"%x\r\n" % len(body), body, b"\r\n")
+            if self.framing is _CHUNKED:
+                parts += (chunk_start(len(body)), body, b"\r\n")
             else:
                 parts.append(self._clip(body))
         if len(body) < _JOIN:

@@ -28,8 +28,8 @@ _KINDS = {"content-length": CONTENT_LENGTH, "date": DATE, "server": SERVER} | di
     HOP_BY_HOP,
 )
 
-# Most responses of an app carry the same few statuses and fields. What was checked and encoded once is kept, up to these
-# bounds; then all of it is forgotten. A field value longer than `_SHORT` is most likely made for one response.
+# Most responses of an app carry the same few statuses and fields. What was checked and encoded once is kept, up to
+# these bounds; then all of it is forgotten. A field value longer than `_SHORT` is most likely made for one response.
 _STATUSES, _FIELDS, _SHORT = 128, 2048, 64
 _statuses: dict[str, tuple[int, bytes]] = {}
 _fields: dict[tuple[str, str], tuple[int, bytes]] = {}
@@ -59,20 +59,22 @@ class ResponseHead:
             except TypeError:  # not hashable: not a tuple of strings
                 field = _learn_field(item)
             if field[0]:
-                self._note(field[0], item)
                 if field[0] == CONTENT_LENGTH:
-                    continue  # the framing writes it, once
+                    self._note_length(item[1])
+                    continue  # sent once, and only if the framing allows it
+                self._note(field[0])
             lines.append(field[1])
         self.lines = b"".join(lines)
 
-    def _note(self, kind: int, item: tuple[str, str]) -> None:
-        """Take note of a field that matters to the server."""
-        if kind == CONTENT_LENGTH:
-            length = int(item[1])  # `_learn_field` saw digits only
-            if self.length is not None and self.length != length:
-                raise ValueError(f"two different Content-Length values: {self.length} and {length} (RFC 9110 8.6)")
-            self.length = length
-        elif kind == DATE:
+    def _note_length(self, value: str) -> None:
+        length = int(value)  # `_learn_field` saw digits only
+        if self.length is not None and self.length != length:
+            raise ValueError(f"two different Content-Length values: {self.length} and {length} (RFC 9110 8.6)")
+        self.length = length
+
+    def _note(self, kind: int) -> None:
+        """Take note of a field that the server would add otherwise."""
+        if kind == DATE:
             self.has_date = True
         else:
             self.has_server = True

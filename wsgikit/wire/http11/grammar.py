@@ -52,6 +52,8 @@ _PLAIN_FIELD = rb"[" + _TCHAR + rb"]++: ?+(?:[!-~\x80-\xff][" + _FIELD_BYTE + rb
 PLAIN_REQUEST = re.compile(
     rb"([A-Z][A-Z\-]{2,20}+) (/[" + _TARGET_CHAR + rb"]*+) HTTP/1\.([01])\r\n(?:" + _PLAIN_FIELD + rb")*+\r\n"
 )
+# Its first line alone, for HTTP/1.1: what differs when a client sends the same fields again.
+PLAIN_REQUEST_LINE = re.compile(rb"([A-Z][A-Z\-]{2,20}+) (/[" + _TARGET_CHAR + rb"]*+) HTTP/1\.1\r\n")
 PLAIN_RESPONSE = re.compile(
     rb"HTTP/1\.([01]) ([1-9][0-9]{2}) ([" + _FIELD_BYTE + rb"]*+)\r\n(?:" + _PLAIN_FIELD + rb")*+\r\n"
 )

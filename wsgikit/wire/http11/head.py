@@ -7,8 +7,10 @@ A head that the pattern does not take (incomplete, wrong, long, or only unusual)
 
 from __future__ import annotations
 
+from typing import Any
+
 from wsgikit.errors import LimitError, ProtocolError
-from wsgikit.wire.http11.grammar import PLAIN_REQUEST, PLAIN_SPLIT
+from wsgikit.wire.http11.grammar import PLAIN_REQUEST, PLAIN_REQUEST_LINE, PLAIN_SPLIT
 from wsgikit.wire.http11.limits import Limits
 from wsgikit.wire.http11.meaning import (
     check_host,
@@ -26,6 +28,8 @@ from wsgikit.wire.http11.walk import Fields, Walk
 _LOOK = 1024
 
 _plain = PLAIN_REQUEST.match
+_line = PLAIN_REQUEST_LINE.match
+_SECTION = 2048  # longest field section kept for comparison; a connection holds one
 _split = PLAIN_SPLIT.findall
 
 
@@ -48,6 +52,8 @@ class Head:
     `expect_continue`  the client waits for 100 before it sends the body; False without a body and in HTTP/1.0
     `upgrade`          an Upgrade field listed in Connection, in 1.1 (RFC 9110 7.8)
     `end`              the offset in the buffer after the head
+    `section`          the field lines as sent, when the next head may be read by comparison with them; else b""
+    `memo`             a caller's own: what it has derived from `fields` alone. Given on to a head with the same fields
     """
 
     __slots__ = (
@@ -59,10 +65,12 @@ class Head:
         "fields",
         "host",
         "keep_alive",
+        "memo",
         "method",
         "minor",
         "path",
         "query",
+        "section",
         "target",
         "upgrade",
     )
@@ -81,12 +89,16 @@ class Head:
     expect_continue: bool
     upgrade: bool
     end: int
+    section: bytes
+    memo: Any
 
     def __repr__(self) -> str:
         return f"<Head {self.method} {self.target!r} HTTP/1.{self.minor}, {len(self.fields)} fields>"
 
 
-def parse_head(buffer: bytes | bytearray, start: int, limits: Limits, seen: int = 0) -> Head | None:
+def parse_head(
+    buffer: bytes | bytearray, start: int, limits: Limits, seen: int = 0, last: Head | None = None
+) -> Head | None:
     """Parse the request head that starts at `start`; None when it is not complete.
 
     Raises ProtocolError or LimitError with the code and status to answer with. The verdict does not depend on how the
@@ -95,7 +107,16 @@ def parse_head(buffer: bytes | bytearray, start: int, limits: Limits, seen: int 
     `seen` is how many bytes were there from `start` when an earlier call said None. With it, bytes that end no line
     are looked at once a kilobyte only, so that a client that sends one byte at a time cannot make us read the whole
     head again for each. A refusal may come that much later, and is the same.
+
+    `last` is the head before this one on the same connection. Most clients send the same fields each time: where the
+    bytes are equal, so is all that they mean, and one comparison replaces reading them.
     """
+    if last is not None and last.section:
+        match = _line(buffer, start)
+        if match is not None and buffer.startswith(last.section, match.end()):
+            method = METHODS.get(match[1])
+            if method is not None and match.end() - start + len(last.section) <= limits.quick:
+                return _again(match[2], method, match.end(), last)
     if seen and _ends_nothing(buffer, start, seen):
         return None
     match = _plain(buffer, start)
@@ -117,7 +138,33 @@ def parse_head(buffer: bytes | bytearray, start: int, limits: Limits, seen: int 
     head.minor = 1 if minor == b"1" else 0
     head.fields = fields
     head.end = end
+    head.memo = None
     _understand(head)
+    # A body changes what a second message with the same fields needs, and a long section is not worth keeping.
+    fields_start = match.end(3) + 2
+    plain = head.minor and head.content_length is None and not head.chunked and end - fields_start <= _SECTION
+    head.section = bytes(buffer[fields_start:end]) if plain else b""
+    return head
+
+
+def _again(target: bytes, method: str, line_end: int, last: Head) -> Head:
+    """A head whose field lines are those of `last`, which was HTTP/1.1 and had no body."""
+    head = Head()
+    head.method = method
+    head.target = target
+    head.path, _, head.query = target.partition(b"?")
+    head.authority = None
+    head.minor = 1
+    head.fields = last.fields
+    head.end = line_end + len(last.section)
+    head.section = last.section
+    head.memo = last.memo
+    head.host = last.host
+    head.chunked = False
+    head.content_length = None
+    head.keep_alive = last.keep_alive
+    head.upgrade = last.upgrade
+    head.expect_continue = False
     return head
 
 
@@ -143,6 +190,8 @@ def parse_slowly(buffer: bytes | bytearray, start: int, limits: Limits) -> Head 
     head.minor = line.minor
     head.fields = fields
     head.end = end
+    head.section = b""
+    head.memo = None
     _understand(head)
     return head
 
