@@ -155,6 +155,7 @@ def test_a_reload_with_a_mistake_keeps_what_runs(serve: Serve, folder: Path) -> 
 
 def test_hooks_run_where_the_apps_are(serve: Serve, folder: Path) -> None:
     server = serve("site_x:app", "--on-worker-start", "site_x:born", "--on-worker-exit", "site_x:gone")
+    get(server)  # the address is open before the first worker is
     assert (folder / "born").read_text() == "1\n"
     server.stop()
     assert (folder / "gone").read_text().strip().isdigit()
