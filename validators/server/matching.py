@@ -109,7 +109,8 @@ def _body(wanted: Call, call: SeenCall) -> str:
         broken_off = report["trouble"] or size < len(wanted.body)
         return "" if broken_off else f"the app took {size} bytes for a complete body"
     same = report["sha256"] == hashlib.sha256(wanted.body).hexdigest()
-    return "" if same and not report["trouble"] else f"the app read {report['start'][:60]!r} ({size} bytes)"
+    trouble = f", {report['trouble']}" if report["trouble"] else ""
+    return "" if same and not trouble else f"the app read {report['start'][:60]!r} ({size} bytes{trouble})"
 
 
 def _connection(outcome: Outcome, seen: Observed, said_close: bool) -> str:
@@ -120,6 +121,13 @@ def _connection(outcome: Outcome, seen: Observed, said_close: bool) -> str:
     if outcome.persists and said_close:
         return ""
     return "the connection stays open" if seen.persists else "the connection ends although the server did not say so"
+
+
+def refused_while_reading(seen: Observed) -> bool:
+    """Whether a server that streams refused: the app's reading raised, and the connection ended."""
+    reports = [call.first("body") for call in seen.calls]
+    raised = [report is not None and report["trouble"] not in ("", "short") for report in reports]
+    return bool(raised) and all(raised) and seen.persists is False
 
 
 def refused_safely(seen: Observed) -> bool:

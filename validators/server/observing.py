@@ -105,7 +105,7 @@ def _read_replies(trial: Trial, client: RawClient, vector: Vector, seen: Observe
         method = methods[len(seen.replies)] if len(seen.replies) < len(methods) else "GET"
         try:
             reply = client.read_response(
-                first if not seen.replies else method, timeout=min(trial.patience, 2.0), body_limit=BODY_LIMIT
+                first if not seen.replies else method, timeout=trial.brief, body_limit=BODY_LIMIT
             )
         except PeerTimeout:
             seen.waits = True
@@ -123,7 +123,7 @@ def _press(trial: Trial, client: RawClient, seen: Observed) -> None:
     """A server that took the request for unfinished refuses it when more bytes come; that is its response then."""
     if client.send_some(FOLLOW_UP, 0.3) < len(FOLLOW_UP):
         return
-    exchange = trial.read(client, wait=min(trial.patience, 1.0))
+    exchange = trial.read(client, wait=trial.brief / 2)
     if exchange.response is not None and exchange.status >= 400:
         seen.replies.append(exchange.response)
         seen.waits = False
@@ -143,7 +143,7 @@ def _fate(trial: Trial, client: RawClient, vector: Vector, seen: Observed) -> bo
     if client.send_some(FOLLOW_UP, 0.3) < len(FOLLOW_UP):
         return False
     try:
-        answer = client.read_response(timeout=min(trial.patience, 2.0), body_limit=BODY_LIMIT)
+        answer = client.read_response(timeout=trial.brief, body_limit=BODY_LIMIT)
     except Disconnected:
         return False
     except (PeerTimeout, ProtocolError):

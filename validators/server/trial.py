@@ -7,7 +7,7 @@ rule.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
@@ -127,7 +127,13 @@ class Trial:
     def exchange(
         self, raw: bytes, method: str = "GET", client: RawClient | None = None, wait: float | None = None
     ) -> Exchange:
-        """Sends `raw`, on a new connection unless `client` is given, and reads one response."""
+        """Sends `raw`, on a new connection unless `client` is given, and reads one response.
+
+        A new connection closes the earlier ones first: a server with one thread may wait for their end.
+        """
+        if client is None:
+            for earlier in self.clients:
+                earlier.close()
         connection = client or self.connect()
         try:
             connection.send(raw)
@@ -205,6 +211,19 @@ class Trial:
             raise Broken(f"expected a complete {status} response, the client saw: {exchange.seen()}")
         return response
 
-    def able(self, name: str, finding: Sequence[bool]) -> bool:
-        """Remembers what was found out about the server, for all later trials on it."""
-        return self.site.abilities.setdefault(name, all(finding))
+    def decodes_chunks(self) -> bool:
+        """Whether the server hands an app the content of a chunked body; found out once for each running server."""
+        if "chunks" not in self.site.abilities:
+            raw = self.request("/echo", "POST", [("Transfer-Encoding", "chunked")]) + b"5\r\nhello\r\n0\r\n\r\n"
+            exchange = self.exchange(raw)
+            seen = [call.first("body") or {} for call in self.calls]
+            exchange.client.close()
+            self.clients.remove(exchange.client)
+            self.site.control.begin()
+            self.site.abilities["chunks"] = any(report.get("start") == "hello" for report in seen)
+        return self.site.abilities["chunks"]
+
+    @property
+    def brief(self) -> float:
+        """A shorter wait than `patience`, for what ought to come at once and often does not come at all."""
+        return 0.6 * self.patience

@@ -30,7 +30,7 @@ def _after_output(name: str, target: str, version: str) -> None:
     @case("S76", name=f"error-after-output-{name}")
     def run(trial: Trial) -> None:
         """The app raises after its first block: the client has to see that the response is not whole."""
-        exchange = trial.exchange(trial.request(target, version=version), wait=min(trial.patience, 1.5))
+        exchange = trial.exchange(trial.request(target, version=version), wait=trial.brief)
         trial.call(exchange)
         response = exchange.response
         if response is not None and response.status == 500:
@@ -72,7 +72,7 @@ def text_added_after_an_error(trial: Trial) -> str:
 @case("S77")
 def no_text_beyond_a_length(trial: Trial) -> None:
     """With Content-Length a message would be taken for the rest of the body."""
-    exchange = trial.exchange(trial.request("/raises?when=second&length=1"), wait=min(trial.patience, 1.5))
+    exchange = trial.exchange(trial.request("/raises?when=second&length=1"), wait=trial.brief)
     trial.call(exchange)
     partial = exchange.response or exchange.client.partial
     body = partial.body if partial is not None and partial.length == 20 else b"first block"

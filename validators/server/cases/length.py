@@ -58,7 +58,7 @@ def short_body_ends_the_connection(trial: Trial) -> None:
     """Content-Length 20, two blocks of five: the client must be able to see that something is missing."""
     raw = trial.request("/declared?length=20&items=2") + b""
     client = trial.connect()
-    exchange = trial.exchange(raw, client=client, wait=min(trial.patience, 1.5))
+    exchange = trial.exchange(raw, client=client, wait=trial.brief)
     trial.call(exchange)
     partial = client.partial
     if partial is not None and partial.length != 20:
@@ -73,7 +73,7 @@ def short_body_is_not_filled_by_the_next_response(trial: Trial) -> None:
     """The same with a second request behind it: its response must not become the rest of the body."""
     client = trial.connect()
     client.send(trial.request("/declared?length=200&items=2") + trial.request("/hello"))
-    exchange = trial.read(client, wait=min(trial.patience, 1.5))
+    exchange = trial.read(client, wait=trial.brief)
     trial.call(exchange)
     partial = client.partial
     body = partial.body if partial is not None and partial.length == 200 else b""

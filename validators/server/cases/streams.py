@@ -11,19 +11,24 @@ BODY = b"first line\nsecond\n\nlast without end"
 _TEXTS = ("plain", "latin", "wide", "astral", "surrogate", "control")
 
 
-def steps(trial: Trial, do: str, body: bytes | None = BODY, *, pieces: int = 0) -> list[dict[str, Any]]:
-    """POSTs `body` and lets the app read it as `do` says; one report a step. Unclear when a report is missing.
+def steps(
+    trial: Trial, do: str, body: bytes | None = BODY, *, pieces: int = 0, patient: bool = True
+) -> list[dict[str, Any]]:
+    """POSTs `body` and lets the app read it as `do` says; one report a step. Broken when a step does not return.
 
-    With `pieces` the body arrives in segments of that many bytes.
+    With `pieces` the body arrives in segments of that many bytes. Without `patient` the client ends its side when the
+    answer is slow: for rules that are not about waiting.
     """
     raw = trial.request(f"/read-steps?do={do}", "POST" if body is not None else "GET", body=body)
     client = trial.connect()
     if pieces and body:
         client.send(raw[: -len(body)])
         client.dribble(body, size=pieces, pause=0.01)
-        exchange = trial.read(client, raw)
     else:
-        exchange = trial.exchange(raw, client=client)
+        client.send(raw)
+    if not patient and not client.readable(trial.brief / 2):
+        client.half_close()
+    exchange = trial.read(client, raw)
     call = trial.call(exchange)
     reports = call.all("step")
     wanted = do.split(",")
@@ -95,7 +100,7 @@ def bytes_only(trial: Trial) -> None:
     """What each method gives is bytes, or a list of bytes."""
     for do in ("r5,r", "l,l3,r", "a", "i", "n,r"):
         trial.site.control.begin()
-        for report in steps(trial, do):
+        for report in steps(trial, do, patient=False):
             if report["raised"] is not None:
                 continue
             step = named(report["step"])
@@ -144,16 +149,16 @@ def nothing_without_a_body(trial: Trial) -> None:
 @case("S54")
 def readline_with_size(trial: Trial) -> None:
     """The size cuts a line; the rest of it comes next."""
-    expect(trial, steps(trial, "l3,l100,l,l0,l"), b"fir", b"st line\n", b"second\n", b"", b"\n")
+    expect(trial, steps(trial, "l3,l100,l,l0,l", patient=False), b"fir", b"st line\n", b"second\n", b"", b"\n")
 
 
 @case("S55")
 def readlines(trial: Trial) -> None:
     """Without a hint all lines; with one at least so many bytes, in whole lines, and none lost."""
     lines = [b"first line\n", b"second\n", b"\n", b"last without end"]
-    expect(trial, steps(trial, "a"), lines)
+    expect(trial, steps(trial, "a", patient=False), lines)
     trial.site.control.begin()
-    hinted, rest = steps(trial, "a3,a")
+    hinted, rest = steps(trial, "a3,a", patient=False)
     for report in (hinted, rest):
         trial.check(report["raised"] is None, f"{named(report['step'])} raised {report['raised']}")
     together = [*hinted["value"], *rest["value"]]
@@ -165,19 +170,21 @@ def readlines(trial: Trial) -> None:
 def full_reads_of_a_slow_body(trial: Trial) -> None:
     """The body comes in small pieces: read(n) waits for all n bytes."""
     body = bytes(range(65, 91)) * 3
-    expect(trial, steps(trial, "r40,r30,r30", body, pieces=9), body[:40], body[40:70], body[70:])
+    expect(trial, steps(trial, "r40,r30,r30", body, pieces=9, patient=False), body[:40], body[40:70], body[70:])
 
 
 @case("S56", timing=True)
 def lines_of_a_slow_body(trial: Trial) -> None:
     """A line that comes in pieces is one line."""
-    expect(trial, steps(trial, "l,l,r", pieces=4), b"first line\n", b"second\n", BODY[18:])
+    expect(trial, steps(trial, "l,l,r", pieces=4, patient=False), b"first line\n", b"second\n", BODY[18:])
 
 
 @case("S56")
 def one_position(trial: Trial) -> None:
     """read, readline and iteration continue where the one before stopped."""
-    expect(trial, steps(trial, "r2,l,n,i"), b"fi", b"rst line\n", b"second\n", [b"\n", b"last without end"])
+    expect(
+        trial, steps(trial, "r2,l,n,i", patient=False), b"fi", b"rst line\n", b"second\n", [b"\n", b"last without end"]
+    )
 
 
 @case("S57")

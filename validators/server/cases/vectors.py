@@ -9,7 +9,7 @@ from __future__ import annotations
 from wsgikit.testing.vectors import VECTORS, Vector
 from wsgikit.validators.rules import rule
 from wsgikit.validators.server.case import case
-from wsgikit.validators.server.matching import described, mismatch, refused_safely
+from wsgikit.validators.server.matching import described, mismatch, refused_safely, refused_while_reading
 from wsgikit.validators.server.observing import Observed, observe
 from wsgikit.validators.server.trial import Trial
 
@@ -20,6 +20,7 @@ _WEIGHT = ("advice", "should", "must")
 # another matter and judged before.
 _GRAMMAR = frozenset({"H37", "H39", "H42", "H43", "H44"})
 _OF_THEIR_OWN = {
+    "H07-tls": "advice",  # without a line end it may still become a request line
     "H12-http-1.0": "advice",  # PEP 3333 wants no HTTP_HOST that the client did not send
     # PEP 3333 leaves CONNECT to the app, which may refuse it; RFC 9110 9.3.6 speaks of the server as a whole
     **{f"H14-{slug}": "should" for slug in ("port-too-large", "port-empty", "port-missing", "port-no-number", "path")},
@@ -33,8 +34,11 @@ _OF_THEIR_OWN = {
     "H45-inside-trailers": "should",
     "H60-205": "should",  # the app's fault first of all
 }
-# Followed by a complete request that a server may run which throws all trailers away.
-_HARMLESS_FOLLOWER = frozenset({"H46-bad-name"})
+# Nothing to say about a server to which all chunked bodies are alike
+_NEED_CHUNKS = frozenset({"H36", *(f"H{number}" for number in range(38, 48))})
+# Where the connection has to end, or its framing is lost: nothing behind it may be run. Elsewhere a server that is
+# lenient about the first request may well run the second.
+_NOTHING_FOLLOWS = frozenset({"H31", "H39", "H42", "H49", "H50", "H52"})
 # A server with large integers may just as well wait for the whole of such a body.
 _MAY_WAIT = frozenset({"H28", "H40"})
 
@@ -43,18 +47,24 @@ def _enter(vector: Vector) -> None:
     @case(vector.row, name=vector.id.partition("-")[2], timing=bool(vector.later or vector.eof))
     def run(trial: Trial) -> str:
         """See the vector's name and note."""
+        if vector.row in _NEED_CHUNKS and not trial.decodes_chunks():
+            trial.skip("the server decodes no chunked bodies (see WSGI-S80)")
         seen = observe(trial, vector)
         return _judge(trial, vector, seen)
 
 
 def _judge(trial: Trial, vector: Vector, seen: Observed) -> str:
     smuggled = [call for call in seen.calls if "smuggled" in call.environ.get("PATH_INFO", "")]
-    if vector.id not in _HARMLESS_FOLLOWER:
+    if vector.row in _NOTHING_FOLLOWS:
         trial.check(not smuggled, f"{vector.name}: what follows it was run as a request ({seen})", "must")
     trial.check(seen.new_connection, f"{vector.name}: afterwards a new connection gets no answer", "must")
     wrong = [mismatch(outcome, seen) for outcome in vector.outcomes]
     if not wrong[0]:
         return ""
+    if any(not outcome.calls for outcome in vector.outcomes) and refused_while_reading(seen):
+        return f"refused while the app was reading: {seen}"
+    if vector.row == "H60" and seen.statuses == [500]:
+        return "refused as the app's error"
     if not all(wrong):
         return f"allowed, though not our choice: {seen}"
     if vector.row == "H48" and seen.replies and not seen.replies[0].persistent and seen.persists is False:
@@ -73,7 +83,7 @@ def _level(vector: Vector, seen: Observed) -> str:
     levels = [_LEVELS[vector.level], rule(vector.row).level, _OF_THEIR_OWN.get(vector.id, "must")]
     if vector.row in _GRAMMAR:
         levels.append("should")
-    if refused_safely(seen):
+    if refused_safely(seen) and not vector.expect.calls:
         levels.append("should" if not seen.replies or seen.statuses[0] == 500 else "advice")
     if vector.row in _MAY_WAIT and seen.waits:
         levels.append("advice")

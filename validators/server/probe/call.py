@@ -49,7 +49,7 @@ class Call:
     def _facts(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
         return {
             "pid": os.getpid(),
-            "thread": threading.get_ident(),
+            "thread": threading.get_native_id(),  # get_ident() tells greenlets apart where gevent has patched it
             "args": len(args),
             "keywords": sorted(keywords),
             "environ_type": type_name(self.environ),

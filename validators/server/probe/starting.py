@@ -147,7 +147,7 @@ FAULTS: dict[str, tuple[Any, list[Any]]] = {
 }
 
 HOP_BY_HOP = {
-    "connection": ("Connection", "close"),
+    "connection": ("Connection", "x-probe"),
     "keep-alive": ("Keep-Alive", "timeout=5"),
     "te": ("TE", "trailers"),
     "trailer": ("Trailer", "X-Later"),
