@@ -182,3 +182,15 @@ def call(router, url):
     info = unquote_to_bytes(url.removeprefix("/.") if url.startswith("/.//") else url).decode("latin-1")
     environ = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": info, "REQUEST_URI": url}
     return b"".join(router(environ, lambda status, headers, exc_info=None: None))
+
+
+@given(tables, paths, methods)
+def test_a_nested_router_decides_as_its_rules_would_inline(table, path, method):
+    inner = Router([route(rule) for rule in table], converters=CONVERTERS)
+    nested = Table([Route("/in", inner, prefix=True)]).resolve(method, "/in" + path)
+    inline = [Route("/in" + r.rule, app, methods=r.methods, name="r") for r in inner.table.routes]
+    flat = Table(inline, converters=CONVERTERS).resolve(method, "/in" + path)
+    if isinstance(flat, Match):
+        assert (nested.template, nested.variables) == (flat.template, flat.variables)
+    else:
+        assert nested == flat

@@ -1,7 +1,7 @@
 """A small site on the router: converters, a nested router, a prefix with another WSGI app, and URL building.
 
-wsgikit serve examples.routing.site:app
-wsgikit routes examples.routing.site:app --match /notes/7
+wsgikit serve examples.routing.notes_app:app
+wsgikit routes examples.routing.notes_app:app --match /notes/7
 """
 
 from __future__ import annotations
