@@ -29,6 +29,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, ref
 
 from wsgikit.errors import ConfigError
 from wsgikit.middleware.amounts import address, choice, networks, whole, within
@@ -41,8 +42,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Profiler"]
 
-# one for the process: two profilers at once are an error since Python 3.12
-_RUNNING = threading.Lock()
+
+class _Turn:
+    """Whose turn it is: two profilers at once in one process are an error since Python 3.12.
+
+    Held weakly, so that a response that a server drops without close() does not keep it for ever.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: ReferenceType[_Run] | None = None
+
+    def take(self, run: _Run) -> bool:
+        with self._lock:
+            if self._holder is not None and self._holder() is not None:
+                return False
+            self._holder = ref(run)
+            return True
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._holder = None
+
+
+_TURN = _Turn()
 
 
 class Profiler:
@@ -79,9 +102,11 @@ class Profiler:
         self.numbers = count(1)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not self._asked(environ) or not _RUNNING.acquire(blocking=False):
+        if not self._asked(environ):
             return self.app(environ, start_response)
         run = _Run(self)
+        if not _TURN.take(run):
+            return self.app(environ, start_response)
         return wrap(run.app, environ, start_response, on_close=run.over)
 
     def _asked(self, environ: WSGIEnvironment) -> bool:
@@ -113,7 +138,7 @@ class _Run:
             milliseconds = round((perf_counter() - self._started) * 1000)
             self._owner.logger.info("%s", self._report(response.environ, milliseconds))
         finally:
-            _RUNNING.release()
+            _TURN.give_back()
 
     def _report(self, environ: WSGIEnvironment, milliseconds: int) -> str:
         owner = self._owner

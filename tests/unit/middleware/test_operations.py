@@ -233,6 +233,13 @@ def test_a_second_request_meanwhile_runs_unprofiled_and_failures_free_the_profil
     assert "slow_work" in caplog.text
 
 
+def test_a_response_that_is_dropped_without_close_frees_the_profiler(tmp_path: Path) -> None:
+    layer = Profiler(working, directory=str(tmp_path), every=1)
+    next(iter(layer(make_environ(), lambda *arguments: bytes)))
+    drive(layer)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_profiler_needs_a_folder_that_is_there() -> None:
     with pytest.raises(ConfigError, match="there is no such folder"):
         Profiler(hello, directory="/no/such")
