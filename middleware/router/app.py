@@ -18,6 +18,7 @@ from wsgikit.middleware.router.table import Decision, HasTable, Match, NotAllowe
 from wsgikit.middleware.router.target import local_reference, matching_path, quoted_path, shift
 
 _ROUTING_ARGS = "wsgiorg.routing_args"
+# For a router behind other middleware: what the rules above it put before its own templates.
 _ABOVE = "wsgikit.route.above"
 
 Asked = tuple[Table, str, str, tuple[str, str]]

@@ -194,3 +194,25 @@ def test_a_nested_router_decides_as_its_rules_would_inline(table, path, method):
         assert (nested.template, nested.variables) == (flat.template, flat.variables)
     else:
         assert nested == flat
+
+
+@given(tables, tables, st.booleans(), paths, st.sampled_from(["", "/m", "/m/é".encode().decode("latin-1")]))
+def test_script_name_and_path_info_stay_one_path(table, below, prefix, path, script):
+    seen = []
+
+    def target(environ, start_response):
+        seen.append(environ)
+        return []
+
+    def routes(rules):
+        return [Route(route(rule).rule, target, name="r") for rule in rules]
+
+    inner = Router(routes(below), converters=CONVERTERS)
+    outer = Router([*routes(table), Route("/a" if prefix else "/", inner, prefix=True)], converters=CONVERTERS)
+    environ = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": script, "PATH_INFO": path}
+    outer(environ, lambda status, headers, exc_info=None: None)
+    for environ in seen:
+        assert environ["SCRIPT_NAME"] + environ["PATH_INFO"] == script + path
+        assert environ["SCRIPT_NAME"].startswith(script)
+        assert not environ["SCRIPT_NAME"].endswith("/")
+        assert environ["PATH_INFO"][:1] in ("", "/")
