@@ -176,3 +176,56 @@ def test_without_pastedeploy_the_error_says_what_to_install(ini: Any, monkeypatc
     monkeypatch.setitem(sys.modules, "paste", None)
     with pytest.raises(LoadError, match="pip install PasteDeploy"):
         paste.load_ini(str(ini[0]))
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What `wsgikit.cli.paste` would start."""
+    from wsgikit.cli import launch
+
+    calls: list[Any] = []
+    monkeypatch.setattr(launch, "serve", lambda sources, app: calls.append((sources.read(), app)) or 0)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("section", "bind"),
+    [
+        ({"host": "127.0.0.2", "port": "81"}, "127.0.0.2:81"),
+        ({"port": "81"}, "127.0.0.1:81"),
+        ({"host": "::1"}, "[::1]:8080"),
+        ({"bind": "unix:/tmp/x.sock"}, "unix:/tmp/x.sock"),
+    ],
+)
+def test_a_server_section_is_read_as_the_command_line_is(served: list[Any], section: Any, bind: str) -> None:
+    from wsgikit.cli.paste import serve
+
+    app = paste.egg_app("egg:PasteShop")
+    assert serve(app, {"here": "/x"}, threads="3", keep_alive="7s", **section) == 0
+    config, given = served[0]
+    assert given is app
+    assert (config.get("threads"), config.get("keep_alive")) == (3, 7.0)
+    assert bind in str(config.get("bind"))
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"thraeds": "3"}, r"\[server\] section: unknown option 'thraeds'; did you mean 'threads'"),
+        ({"threads": "many"}, r"\[server\] section: threads = 'many'"),
+        ({"bind": "127.0.0.1:1", "port": "2"}, "leave out host and port"),
+    ],
+)
+def test_mistakes_in_a_server_section_are_told(served: list[Any], section: Any, message: str) -> None:
+    from wsgikit.cli.paste import serve
+
+    with pytest.raises(ConfigError, match=message):
+        serve(paste.egg_app("egg:PasteShop"), {}, **section)
+
+
+def test_our_entry_point_is_published() -> None:
+    from importlib.metadata import entry_points
+
+    # a checkout is found twice: by its egg-info, and as what pip installed from it
+    values = {point.value for point in entry_points(group="paste.server_runner", name="main")}
+    assert "wsgikit.cli.paste:serve" in values
