@@ -50,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Watch the test clients while a strict test runs, and fail it for what its apps did."""
+    __tracebackhide__ = True
     if not _strict(item):
         return (yield)
     from wsgikit.validators.watch import patched_clients

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from pathlib import Path
 
@@ -68,6 +69,8 @@ def publish(report: Report, options: argparse.Namespace) -> int:
     for item in options.output:
         name, path = _split(item)
         _write(Path(path), render(report, name))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     if options.format == "text":
         from wsgikit.validators.report.text import show
 
@@ -93,6 +96,7 @@ def _split(item: str) -> tuple[str, str]:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        # A lone surrogate in something that was seen must not cost the report.
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise ConfigError(f"--output: cannot write {path}: {error.strerror or error}") from error
