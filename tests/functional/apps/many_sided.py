@@ -10,7 +10,7 @@ import time
 
 def app(environ, start_response):
     name = environ["PATH_INFO"].strip("/").partition("/")[0] or "hello"
-    return PATHS[name](environ, start_response)
+    return PATHS.get(name, upload)(environ, start_response)
 
 
 def hello(environ, start_response):

@@ -1,6 +1,6 @@
 """The app of the vector tests: behaves as a file says, and keeps an account of its calls in another.
 
-`VECTOR_DIR/behaviour.json` is read at each call; each call appends one line to `VECTOR_DIR/calls.jsonl` when it is closed.
+`VECTOR_DIR/behaviour.json` is read at each call; each call adds a line to `VECTOR_DIR/calls.jsonl` when it is closed.
 """
 
 from __future__ import annotations
