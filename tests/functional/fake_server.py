@@ -114,6 +114,10 @@ class FakeWorker:
         lines = [slot.read() for slot in self.spec.board.live()]
         return [line[PID] for line in lines if line[STATE] in (READY, RETIRING) and not line[ROLE]]
 
+    def do_taken(self) -> int:
+        """Slots of the scoreboard that are in use."""
+        return len(list(self.spec.board.live()))
+
     def do_crash(self) -> None:
         os._exit(7)
 
