@@ -19,25 +19,31 @@ if TYPE_CHECKING:
     from wsgikit.middleware.router import Route
 
 App = Callable[..., Iterable[bytes]]
+Forward = Callable[[str], App]
 
 
-def assemble(config: Config, app: App | None = None, *, strict: bool = False) -> App:
+def assemble(
+    config: Config, app: App | None = None, *, strict: bool = False, group: str = "", forward: Forward | None = None
+) -> App:
     """Load every app, put its middleware around it, and mount it; routes go before mounts.
 
+    `group` is the worker group this process belongs to: the front group ("") forwards to the others by the app that
+    `forward(name)` makes, every other has its own mounts. Without `forward` everything is in one process.
     `app` is one that is there already (`wsgikit.serve(app)`). LoadError and ConfigError name the place in the file. An
     app among several that cannot be loaded answers 503 and is logged, and its neighbours are served; with `strict` it
     is an error, and lazy apps are loaded too.
     """
     if not config.mounts and not config.routes:
         return _plain(config, app)
-    mounts = mounts_of(config, app)
-    if [(mount.host, mount.path) for mount in mounts] == [("", "/")] and not mounts[0].lazy:
+    mounts = [mount for mount in mounts_of(config, app) if not group or mount.group == group]
+    if [(mount.host, mount.path) for mount in mounts] == [("", "/")] and not mounts[0].lazy and not mounts[0].group:
         mounted = _built(config, mounts[0], _loaded(mounts[0], app))
     else:
         from wsgikit.middleware.mount import Mount
 
-        mounted = Mount([_point(config, mount, app, strict=strict) for mount in mounts])
-    return _routed(config, mounted) if config.routes else mounted
+        away = forward if not group else None
+        mounted = Mount([_point(config, mount, app, strict=strict, forward=away) for mount in mounts])
+    return _routed(config, mounted) if config.routes and not group else mounted
 
 
 def check_something_to_serve(config: Config, app: App | None = None) -> None:
@@ -75,9 +81,12 @@ def _built(config: Config, entry: MountEntry | RouteEntry, app: App) -> App:
     return _linted(built) if config.get("lint") else built
 
 
-def _point(config: Config, mount: MountEntry, app: App | None, *, strict: bool) -> MountPoint:
+def _point(config: Config, mount: MountEntry, app: App | None, *, strict: bool, forward: Forward | None) -> MountPoint:
     from wsgikit.middleware.mount import Deferred, MountPoint
 
+    if mount.group and forward is not None:
+        # the group's workers mount the app themselves, so they need the path as it came
+        return MountPoint(mount.path, forward(mount.group), host=mount.host, strip=False, name=mount.name)
     if strict or not mount.app:
         inner = _loaded(mount, app)
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from wsgikit.master.settings import MasterSettings
     from wsgikit.master.sockets import OpenListener
     from wsgikit.observe.record import Access
+    from wsgikit.wire.http11.limits import Limits
     from wsgikit.workers import Listener
 
 App = Callable[..., Iterable[bytes]]
+
+_FOR_EVER = 86400.0
+_TIME_TO_SAY_504 = 10.0
 
 log = logging.getLogger("wsgikit.error")
 
@@ -68,32 +72,53 @@ def address_of(url: str, mount: MountEntry) -> str:
 def plan_of(config: Config, app: App | None = None) -> Plan:
     """The Plan of a configuration. `app` is one that is there already."""
     from wsgikit.cli.assemble import check_something_to_serve
+    from wsgikit.observe import reopen_logs
 
     check_something_to_serve(config, app)
     binds = build.bind_settings(config)
+    used = {"", *(mount.group for mount in config.mounts)}
+    addresses: dict[str, str] = {}
     groups = tuple(
         GroupPlan(
             settings=settings,
-            load=partial(load, config, app),
-            start=partial(start, config, settings.name),
+            load=partial(load, config, app, settings.name, addresses),
+            start=partial(start, config, settings.name, addresses),
             binds=() if settings.name else binds,
         )
         for settings in build.group_settings(config)
+        if settings.name in used
     )
-    from wsgikit.observe import reopen_logs
-
     return Plan(settings=_with_hooks(config, build.master_settings(config)), groups=groups, reopen_logs=reopen_logs)
 
 
-def load(config: Config, app: App | None = None) -> App:
-    """Import the apps and put them together; in a worker, or once in the master with `preload`."""
+def load(config: Config, app: App | None = None, group: str = "", addresses: Mapping[str, str] | None = None) -> App:
+    """Import the apps of a group and put them together; in a worker, or once in the master with `preload`.
+
+    addresses: filled in later, with the private socket of each group. Without it all groups are this process.
+    """
     from wsgikit.cli.assemble import assemble
     from wsgikit.observe import revive_loggers
 
     prepare_imports(config)
-    assembled = assemble(config, app)
+    if addresses is None:
+        assembled = assemble(config, app)
+    else:
+        assembled = assemble(config, app, group=group, forward=partial(_forward, config, addresses))
     revive_loggers()
-    return assembled
+    if not group:
+        return assembled
+    from wsgikit.client.group import received
+
+    return received(assembled)
+
+
+def _forward(config: Config, addresses: Mapping[str, str], group: str) -> App:
+    """The app that hands requests to a group. Half of the threads may wait for it, so that it cannot stop the rest."""
+    from wsgikit.client.group import GroupForward
+
+    patience = (build.worker_settings(config, group).timeout or _FOR_EVER) + _TIME_TO_SAY_504
+    limit = max(1, build.worker_settings(config).threads // 2)
+    return GroupForward(group, lambda: addresses[group], limit=limit, patience=patience)
 
 
 def prepare_imports(config: Config) -> None:
@@ -126,13 +151,14 @@ def _run_hook(config: Config, name: str, info: WorkerInfo) -> None:
     hook(info)
 
 
-def start(config: Config, group: str, spec: WorkerSpec) -> None:
+def start(config: Config, group: str, addresses: dict[str, str], spec: WorkerSpec) -> None:
     """Serve in a worker process; returns when it was stopped."""
     from wsgikit.workers import Surroundings, Worker
 
+    addresses.update(spec.groups)
     surroundings = Surroundings(
-        limits=build.limits(config),
-        record=access_log(config),
+        limits=_private(build.limits(config)) if group else build.limits(config),
+        record=None if group else access_log(config),  # the front group logs the request
         board=spec.board,
         slot=spec.slot,
         siblings=spec.workers,
@@ -140,6 +166,12 @@ def start(config: Config, group: str, spec: WorkerSpec) -> None:
     )
     listeners = [listener(opened) for opened in spec.listeners]
     spec.serve(Worker(spec.app, listeners, build.worker_settings(config, group), surroundings))
+
+
+def _private(limits: Limits) -> Limits:
+    """A group's worker gets the client's request and one field more, which holds a client certificate's names."""
+    more = 1 << 16
+    return replace(limits, fields=limits.fields + 4, field=limits.field + more, head=limits.head + 2 * more)
 
 
 def access_log(config: Config) -> Callable[[Access], None] | None:
