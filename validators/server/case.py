@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class Broken(Exception):
-    """The rule is broken; the text says what was seen. `level` other than "" replaces the rule's: must, should, advice."""
+    """The rule is broken; the text says what was seen.
+
+    `level` other than "" replaces the rule's: must, should, advice.
+    """
 
     def __init__(self, detail: str, level: str = "") -> None:
         super().__init__(detail)
@@ -34,7 +37,8 @@ class Case:
     """One experiment about one rule. `run` returns when the rule is kept, and raises one of the above otherwise.
 
     `timing` marks those that a busy machine can spoil; they are tried more often. `alone` marks those that start
-    servers of their own. What `run` returns, a str, is a remark on a rule that was kept.
+    servers of their own, `wire` those that say something about a server without the probe as well. What `run` returns,
+    a str, is a remark on a rule that was kept.
     """
 
     rule: Rule
@@ -42,6 +46,7 @@ class Case:
     run: Callable[[Trial], str | None]
     timing: bool = False
     alone: bool = False
+    wire: bool = False
 
     @property
     def id(self) -> str:
@@ -53,13 +58,13 @@ CASES: list[Case] = []
 
 
 def case(
-    key: str, *, name: str = "", timing: bool = False, alone: bool = False
+    key: str, *, name: str = "", timing: bool = False, alone: bool = False, wire: bool = False
 ) -> Callable[[Callable[[Trial], str | None]], Callable[[Trial], str | None]]:
     """Enters the decorated function into `CASES` under the rule `key` ("S09", "H31"); several may share a function."""
 
     def enter(run: Callable[[Trial], str | None]) -> Callable[[Trial], str | None]:
         title = name or run.__name__.replace("_", "-")
-        CASES.append(Case(rule(key), title, run, timing, alone))
+        CASES.append(Case(rule(key), title, run, timing, alone, wire))
         return run
 
     return enter

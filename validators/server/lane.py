@@ -39,7 +39,9 @@ class Lane:
             self._running = None
 
     def start(self) -> Running:
-        """The running server, started when there is none. Raises TargetError."""
+        """The running server, started when there is none or it has ended. Raises TargetError."""
+        if self._running is not None and not self._running.alive and self.target.startable:
+            self.close()
         if self._running is None:
             running = Running(self.target)
             running.__enter__()
@@ -68,7 +70,7 @@ class Lane:
         try:
             finding = _tried(case, trial)
         except OSError as error:
-            finding = _observed(case, trial, Verdict.INCONCLUSIVE, f"no connection: {error}")
+            finding = _observed(case, trial, Verdict.INCONCLUSIVE, f"no connection any more: {error}")
         finally:
             trial.close()
         if finding.verdict not in (Verdict.PASS, Verdict.SKIP):
@@ -79,15 +81,18 @@ class Lane:
         """A server that died, or no longer answers, is replaced, and the finding says so."""
         if _healthy(running):
             return finding
-        note = "then the server process ended" if not running.alive else "then the server answered nothing any more"
+        if not running.alive:
+            finding = replace(finding, verdict=Verdict.FAIL, reason="", detail=f"the server ended | {finding.detail}")
+        else:
+            finding = replace(finding, detail=f"{finding.detail} | then the server answered nothing any more")
         if not self.target.startable:
             self._given_up = "the server no longer answers"
-            return replace(finding, detail=f"{finding.detail}\n{note}")
+            return finding
         self.close()
         self._restarts += 1
         if self._restarts > _MOST_RESTARTS:
             self._given_up = f"the server had to be started anew {self._restarts} times"
-        return replace(finding, detail=f"{finding.detail}\n{note}; it was started anew")
+        return finding
 
 
 def _healthy(running: Running) -> bool:
@@ -104,6 +109,9 @@ def _healthy(running: Running) -> bool:
 
 def _tried(case: Case, trial: Trial) -> Finding:
     """One trial. Only OSError can leave it, from a server that does not accept."""
+    if not case.wire and not trial.site.probed:
+        reason = "the server does not run the probe app"
+        return Finding(rule=case.rule.id, verdict=Verdict.SKIP, reason=reason, case=case.name)
     try:
         remark = case.run(trial)
         return Finding(rule=case.rule.id, verdict=Verdict.PASS, detail=remark or "", case=case.name)
@@ -135,7 +143,7 @@ def _observed(case: Case, trial: Trial, verdict: Verdict, detail: str) -> Findin
     return Finding(
         rule=case.rule.id,
         verdict=verdict,
-        detail="\n".join(seen),
+        detail=" | ".join(seen),
         case=case.name,
         reason=detail if verdict is Verdict.INCONCLUSIVE else "",
         reproducer=reproducer(raw, trial.endpoint, tls=trial.site.tls is not None),

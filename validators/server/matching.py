@@ -41,10 +41,15 @@ def _replies(outcome: Outcome, seen: Observed, said_close: bool) -> str:
         if not silent and not (said_close and seen.replies):
             return f"{seen.rubbish or _listed(seen.statuses)} where {len(wanted)} responses are due"
     for reply, response in zip(wanted, seen.replies, strict=False):
-        wrong = _reply(reply, response)
+        wrong = "" if seen.blind and _any_app(reply, response) else _reply(reply, response)
         if wrong:
             return wrong
     return "" if not seen.rubbish or outcome.silent else seen.rubbish
+
+
+def _any_app(wanted: Reply, response: Response) -> bool:
+    """Whether an app that is not ours may have answered where ours answers 200."""
+    return wanted.statuses == {200} and (response.status < 400 or response.status in (401, 403, 404, 405, 406))
 
 
 def _reply(wanted: Reply, response: Response) -> str:
@@ -60,12 +65,14 @@ def _reply(wanted: Reply, response: Response) -> str:
     if wanted.body is not None and response.body != wanted.body:
         return f"{status} with the body {response.body[:60]!r}"
     line = response.head.partition(b"\r\n")[0]
-    if wanted.line is not None and line != wanted.line:
+    if wanted.line is not None and not line.startswith(wanted.line):  # a reason of the server's own is as good
         return f"the status line {line!r}"
     return ""
 
 
 def _calls(outcome: Outcome, seen: Observed, said_close: bool) -> str:
+    if seen.blind:
+        return ""
     wanted, calls = outcome.calls, seen.calls
     fewer = said_close and len(seen.replies) <= len(calls) < len(wanted)
     if len(calls) != len(wanted) and not fewer:

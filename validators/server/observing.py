@@ -24,8 +24,9 @@ _LINGER = 1.0
 class Observed:
     """What one vector led to.
 
-    `early` is what came before `later` was sent. `rubbish` says how the bytes after the last response were no response.
-    `persists` is None when the connection neither took another request nor ended: the server waits for something.
+    `early` are the statuses that came before `later` was sent. `rubbish` says how the bytes after the last response
+    were no response. `waits` is set when a response was due and none came. `persists` is None when the connection
+    neither took another request nor ended. `blind` is set where no probe could tell about calls.
     """
 
     early: list[int] = field(default_factory=list)
@@ -35,6 +36,7 @@ class Observed:
     waits: bool = False
     persists: bool | None = None
     new_connection: bool = True
+    blind: bool = False
 
     @property
     def statuses(self) -> list[int]:
@@ -57,7 +59,7 @@ def observe(trial: Trial, vector: Vector) -> Observed:
     app = vector.app
     blocks = [block.decode("latin-1") for block in app.blocks]
     trial.site.control.plan = {"reads": app.reads, "status": app.status, "blocks": blocks, "length": app.length}
-    seen = Observed()
+    seen = Observed(blind=not trial.site.probed)
     client = trial.connect()
     _send(client, vector, seen)
     _read_replies(trial, client, vector, seen)

@@ -21,7 +21,10 @@ Progress = Callable[[int, int, Finding], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """`profile` and `rules` (ids; empty: all) choose the cases, `lanes` servers run side by side, `limit` is seconds."""
+    """`profile` and `rules` (ids; empty: all) choose the cases.
+
+    `lanes` servers run side by side; `limit` is in seconds.
+    """
 
     profile: str = "http"
     rules: tuple[str, ...] = ()
@@ -65,13 +68,13 @@ def check(target: Target, plan: Plan, progress: Progress | None = None) -> Repor
         first = Lane(target)
         running = first.start()
     except TargetError as error:
-        notes = (f"the target's output:\n{error.output[-4000:]}",) if error.output else ()
+        output = (f"the target's output:\n{error.output[-4000:]}",) if error.output else ()
         return Report(
             kind="server",
             target=target.title,
             profile=plan.profile,
             facts=facts,
-            notes=notes,
+            notes=output,
             aborted=f"{error.reason}: {error}",
         )
     run = _Run(len(chosen), progress, time.monotonic() + plan.limit)

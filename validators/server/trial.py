@@ -43,7 +43,8 @@ class Exchange:
     def seen(self) -> str:
         """What the client saw, in a few words."""
         if self.response is not None:
-            return f"{self.status} {self.response.reason.decode('latin-1')}".strip()
+            end = "" if self.response.complete else " whose end cannot be seen"
+            return f"{self.status} {self.response.reason.decode('latin-1')}".strip() + end
         if isinstance(self.error, PeerTimeout):
             return f"no complete response within {self.error.seconds:.1f} s"
         return f"no response ({self.error})"
@@ -117,11 +118,17 @@ class Trial:
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
 
     def read(self, client: RawClient, raw: bytes = b"", method: str = "GET", wait: float | None = None) -> Exchange:
-        """Reads one response; whatever goes wrong stands in the exchange."""
+        """Reads one response; whatever goes wrong stands in the exchange.
+
+        A response that only the end of the connection could end, and does not, is given as far as it goes, with the
+        error: to most rules it does not matter, to those about framing it does (`need_complete`).
+        """
         try:
             response = client.read_response(method, timeout=wait, body_limit=BODY_LIMIT)
         except (ProtocolError, Disconnected, PeerTimeout) as error:
-            return Exchange(client, raw, None, error)
+            partial = client.partial
+            unending = isinstance(error, PeerTimeout) and partial is not None and partial.framing == "close"
+            return Exchange(client, raw, partial if unending else None, error)
         return Exchange(client, raw, response)
 
     def exchange(
@@ -207,7 +214,7 @@ class Trial:
     def need_complete(self, exchange: Exchange, status: int = 200) -> Response:
         """The response, when it is whole and has that status; Broken otherwise."""
         response = exchange.response
-        if response is None or response.status != status:
+        if response is None or response.status != status or not response.complete:
             raise Broken(f"expected a complete {status} response, the client saw: {exchange.seen()}")
         return response
 

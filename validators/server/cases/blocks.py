@@ -16,10 +16,8 @@ def _blocks_at_once(trial: Trial, target: str, version: str) -> None:
         data += client.read_for(trial.patience / 40)
         if b"first block" in data:
             break
-    trial.check(
-        b"first block" in data,
-        f"the app was busy with its second block for {trial.patience:.1f} s; of the first the client had {data[-80:]!r}",
-    )
+    waited = f"the app was busy with its second block for {trial.patience:.1f} s"
+    trial.check(b"first block" in data, f"{waited}; of the first the client had {data[-80:]!r}")
     trial.open("second")
     rest = client.read_for(0.3) if not call.first("exhausted") else b""
     for _ in range(20):
@@ -125,6 +123,7 @@ def chunks_are_exact(trial: Trial) -> str:
     response = exchange.response
     if response is None:
         trial.fail(f"blocks with empty ones between them: {exchange.seen()}")
+    trial.check(response.complete, "neither length, nor chunks, nor the end of the connection delimits the body")
     trial.check(response.body == b"abcdef", f"'', 'abc', '', '', 'def', '' arrived as {response.body!r}")
     trial.check(not response.defects, f"the response is not well-formed: {', '.join(response.defects)}")
     extra = exchange.client.read_for(0.05)
@@ -150,7 +149,8 @@ def closed_where_nothing_delimits(trial: Trial) -> None:
     raw = trial.request("/plain?length=0", headers=[("Connection", "keep-alive")], version="1.0")
     exchange = trial.exchange(raw)
     trial.call(exchange)
-    trial.check(exchange.response is not None, f"the client cannot tell the end of the body: {exchange.seen()}")
+    ended = exchange.response is not None and exchange.response.complete
+    trial.check(ended, f"the client cannot tell the end of the body: {exchange.seen()}")
     trial.check(exchange.body == b"helloworld", f"the body arrived as {exchange.body!r}")
 
 

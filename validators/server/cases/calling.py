@@ -1,4 +1,4 @@
-"""How the app is called: what may be an app, how often, with what, by how many threads and processes (S01-S05, S41-S43)."""
+"""How the app is called: as what, how often, with what, by how many threads and processes (S01-S05, S41-S43)."""
 
 from __future__ import annotations
 

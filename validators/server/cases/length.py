@@ -7,30 +7,32 @@ from wsgikit.validators.server.trial import Trial
 
 
 @case("S68")
-def nothing_beyond_the_length(trial: Trial) -> None:
+def nothing_beyond_the_length(trial: Trial) -> str:
     """Content-Length 7, three blocks of five: seven bytes, and then nothing that is no response."""
     exchange, _ = trial.good("/declared?length=7&items=3")
     response = exchange.response
     if response is None:
-        trial.fail(f"the client saw: {exchange.seen()}")
+        return f"refused as a whole: {exchange.seen()}"
     if response.length != 7:
         trial.check(response.framing != "length", f"the app's Content-Length 7 became {response.length}", "advice")
         trial.fail("the app's Content-Length was dropped and more than it said was sent", "advice")
     extra = exchange.client.read_for(0.2)
     trial.check(response.body == b"0000\n00", f"the first seven bytes are {response.body!r}")
     trial.check(not extra, f"after the seven bytes of Content-Length came {extra[:40]!r}")
+    return ""
 
 
 @case("S68")
-def nothing_beyond_a_length_of_zero(trial: Trial) -> None:
+def nothing_beyond_a_length_of_zero(trial: Trial) -> str:
     """Content-Length 0 and a block."""
     exchange, _ = trial.good("/declared?length=0&items=1")
     if exchange.response is None:
-        trial.fail(f"the client saw: {exchange.seen()}")
+        return f"refused as a whole: {exchange.seen()}"
     if exchange.response.length != 0:
         trial.fail("the app's Content-Length was dropped", "advice")
     extra = exchange.client.read_for(0.2)
     trial.check(not extra, f"after a Content-Length of 0 came {extra[:40]!r}")
+    return ""
 
 
 @case("S69")

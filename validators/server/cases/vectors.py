@@ -6,7 +6,7 @@ bytes that were taken for a request they are not, and a server that answers nobo
 
 from __future__ import annotations
 
-from wsgikit.testing.vectors import VECTORS, Vector
+from wsgikit.testing.vectors import VECTORS, App, Vector
 from wsgikit.validators.rules import rule
 from wsgikit.validators.server.case import case
 from wsgikit.validators.server.matching import described, mismatch, refused_safely, refused_while_reading
@@ -44,7 +44,9 @@ _MAY_WAIT = frozenset({"H28", "H40"})
 
 
 def _enter(vector: Vector) -> None:
-    @case(vector.row, name=vector.id.partition("-")[2], timing=bool(vector.later or vector.eof))
+    @case(
+        vector.row, name=vector.id.partition("-")[2], timing=bool(vector.later or vector.eof), wire=vector.app == App()
+    )
     def run(trial: Trial) -> str:
         """See the vector's name and note."""
         if vector.row in _NEED_CHUNKS and not trial.decodes_chunks():
@@ -69,7 +71,7 @@ def _judge(trial: Trial, vector: Vector, seen: Observed) -> str:
         return f"allowed, though not our choice: {seen}"
     if vector.row == "H48" and seen.replies and not seen.replies[0].persistent and seen.persists is False:
         trial.skip("the server closes every connection after one response")
-    trial.fail(_told(vector, seen, wrong), _level(vector, seen))
+    return trial.fail(_told(vector, seen, wrong), _level(vector, seen))
 
 
 def _told(vector: Vector, seen: Observed, wrong: list[str]) -> str:

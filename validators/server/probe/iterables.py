@@ -100,7 +100,9 @@ class TrappingBody:
         return object.__getattribute__(self, name)
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(object.__getattribute__(self, "__dict__")["list"])
+        record = object.__getattribute__(self, "__dict__")
+        yield from record["list"]
+        record["call"].report("looked-at", names=sorted(set(record["names"])))
 
     def close(self) -> None:
         record = object.__getattribute__(self, "__dict__")
