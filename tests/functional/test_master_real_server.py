@@ -1,0 +1,220 @@
+"""The real command under load: keep-alive clients that never retry lose no request to a reload, a stop or recycling."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 30.0
+APP = """
+import os
+VERSION = {version!r}
+def app(environ, start_response):
+    body = f"{{VERSION}} {{os.getpid()}}".encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+class Server:
+    """`wsgikit serve` with an app whose version can be changed."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.options = options
+        self.version("v0")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def version(self, text: str) -> None:
+        (self.folder / "shop.py").write_text(APP.format(version=text))
+
+    def start(self) -> None:
+        self.logfile = self.folder / f"log{time.monotonic_ns()}"
+        with open(self.logfile, "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "wsgikit", "serve", "shop:app", "-b", "127.0.0.1:0", *self.options],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        self.wait_for(r"started: ")
+        found = re.search(r"listening on http://127\.0\.0\.1:([0-9]+)", self.log)
+        assert found, self.log
+        self.port = int(found[1])
+
+    @property
+    def log(self) -> str:
+        return self.logfile.read_text()
+
+    def wait_for(self, pattern: str, times: int = 1) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while len(re.findall(pattern, self.log)) < times:
+            assert self.process is not None
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, f"waited in vain for {pattern!r} in:\n{self.log}"
+            time.sleep(0.02)
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        self.signal(signal.SIGTERM)
+        assert self.process is not None
+        return self.process.wait(PATIENCE)
+
+    def end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Clients:
+    """Threads that each ask over and over on one connection; a new one only when the server said it closes."""
+
+    def __init__(self, port: int, number: int = 8) -> None:
+        self.port = port
+        self.failures: list[str] = []
+        self.answers: list[str] = []
+        self._stop = threading.Event()
+        self._server_ends = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(number)]
+        for thread in self._threads:
+            thread.start()
+
+    def server_ends(self) -> None:
+        """From now on a connection may be refused: nobody has taken the request then."""
+        self._server_ends.set()
+
+    def finish(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    def wait_for_answers(self, number: int) -> None:
+        wanted, deadline = len(self.answers) + number, time.monotonic() + PATIENCE
+        while len(self.answers) < wanted and not self.failures:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    def _run(self) -> None:
+        connection: http.client.HTTPConnection | None = None
+        while not self._stop.is_set():
+            if connection is None:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+                try:
+                    connection.connect()
+                except ConnectionRefusedError as error:
+                    if not self._server_ends.is_set():
+                        self.failures.append(repr(error))
+                    break
+            try:
+                connection.request("GET", "/")
+                response = connection.getresponse()
+                self.answers.append(response.read().decode())
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(repr(error))
+                break
+            if response.will_close:
+                connection.close()
+                connection = None
+        if connection is not None:
+            connection.close()
+
+
+@pytest.fixture(params=[[], ["--preload"]], ids=["plain", "preload"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path, "-w", "2", *request.param)
+    yield made
+    made.end()
+
+
+def rounds(few: int) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("rounds", [few, pytest.param(20, marks=pytest.mark.soak)])
+
+
+@rounds(3)
+def test_no_request_is_lost_to_a_reload(server: Server, rounds: int) -> None:
+    server.start()
+    clients = Clients(server.port)
+    try:
+        for number in range(1, rounds + 1):
+            clients.wait_for_answers(50)
+            server.version(f"v{number}")
+            server.signal(signal.SIGHUP)
+            server.wait_for("reloaded: ", number)
+        clients.wait_for_answers(500)
+    finally:
+        clients.finish()
+    assert clients.failures == []
+    assert clients.answers[-1].startswith(f"v{rounds} ")
+    assert server.stop() == 0
+
+
+@rounds(2)
+def test_no_request_is_lost_to_a_stop(server: Server, rounds: int) -> None:
+    for _ in range(rounds):
+        server.start()
+        clients = Clients(server.port)
+        try:
+            clients.wait_for_answers(200)
+            clients.server_ends()
+            assert server.stop() == 0
+        finally:
+            clients.finish()
+        assert clients.failures == []
+        assert "killed" not in server.log
+
+
+@rounds(6)
+def test_no_request_is_lost_to_recycling(server: Server, rounds: int) -> None:
+    server.options = (*server.options, "--max-requests", "200")
+    server.start()
+    clients = Clients(server.port)
+    try:
+        server.wait_for(r"retires: 200 requests served", rounds)
+        clients.wait_for_answers(300)
+    finally:
+        clients.finish()
+    assert clients.failures == []
+    assert server.stop() == 0
+
+
+def test_a_failing_reload_is_logged_and_changes_nothing(server: Server) -> None:
+    server.start()
+    clients = Clients(server.port, 2)
+    try:
+        (server.folder / "shop.py").write_text("import no_such_module")
+        server.signal(signal.SIGHUP)
+        server.wait_for("reload failed, the running workers stay")
+        clients.wait_for_answers(20)
+    finally:
+        clients.finish()
+    assert clients.failures == []
+    assert {answer.split()[0] for answer in clients.answers} == {"v0"}
+    assert "no_such_module" in server.log
+    assert server.stop() == 0
+
+
+def test_a_failing_start_shows_the_traceback_and_has_status_3(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("def app(environ, start_response): ...\n1 / 0\n")
+    ended = subprocess.run(
+        [sys.executable, "-m", "wsgikit", "serve", "shop:app", "-b", "127.0.0.1:0", "-w", "3"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=PATIENCE,
+    )
+    assert ended.returncode == 3
+    assert ended.stderr.count("Traceback") == 1
+    assert "1 / 0" in ended.stderr
