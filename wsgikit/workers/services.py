@@ -51,6 +51,7 @@ def _service(worker: Worker, listener: Listener, lines: Lines) -> Service:
         lines=lines,
         record=worker.around.record,
         takeover=listener.takeover or settings.takeover,
+        body_mode=worker.around.body_mode,
     )
     if listener.trusted and listener.forwarded:
         from wsgikit.protocols.forwarded import Forwarded

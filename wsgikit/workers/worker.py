@@ -20,7 +20,7 @@ from wsgiref.types import WSGIApplication
 
 from wsgikit.observe.record import Access
 from wsgikit.scoreboard.cells import AVAILABLE, CONNECTIONS
-from wsgikit.wire.http11 import Limits
+from wsgikit.wire.http11 import Head, Limits
 from wsgikit.workers.acceptor import Balance
 from wsgikit.workers.housekeeping import Housekeeping
 from wsgikit.workers.lead import Lead
@@ -48,6 +48,8 @@ class Surroundings:
     slot: Slot | None = None
     siblings: int = 1
     """Workers that share the listeners."""
+    body_mode: Callable[[Head], str] | None = None
+    """Chooses "spool" or "stream" for a request by its head; None: `WorkerSettings.body` for all."""
     retire: Callable[[str], None] | None = None
     """Told, with the reason, that this worker wants to be replaced; None: it stops by itself."""
 
