@@ -6,8 +6,10 @@ import gzip
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 
 from wsgikit.observe.logformat import compile_format
 from wsgikit.observe.record import Access
+from wsgikit.testing.process import ServerProcess
 
 CUSTOM = '%(h)s %(t)s "%(r)s" %(s)s %(B)s %(D)s'
 START = 1795157799.0
@@ -160,3 +163,58 @@ def test_a_live_log_is_reported_on_ctrl_c() -> None:
         found = json.loads(out.read())
         assert running.wait(10) == 130
     assert 0 < found["total"]["requests"] <= 3000
+
+
+APP = """
+def app(environ, start_response):
+    environ["wsgikit.log"]["route"] = "/<x>"
+    environ.clear()
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+
+def ask(address: Any, target: bytes) -> None:
+    with socket.create_connection(address, timeout=10) as conn:
+        conn.sendall(
+            b'GET %s HTTP/1.1\r\nHost: a\r\nUser-Agent: "}\\\t{"status":500\r\nConnection: close\r\n\r\n' % target
+        )
+        while conn.recv(4096):
+            pass
+
+
+def waited_for(path: Path, lines: int) -> list[str]:
+    deadline = time.monotonic() + 10
+    while True:
+        found = path.read_text().split("\n")[:-1] if path.exists() else []
+        if len(found) >= lines or time.monotonic() > deadline:
+            return found
+        time.sleep(0.01)
+
+
+def test_the_servers_own_log_through_rotation(tmp_path: Path) -> None:
+    """Two workers, one file, an app that empties its environ, a client that wants to forge a field, and USR1."""
+    (tmp_path / "clearing.py").write_text(APP)
+    path, old = tmp_path / "access.log", tmp_path / "access.log.1"
+    options = ("-w", "2", "--access-logfile", str(path), "--access-logformat", "json", "--chdir", str(tmp_path))
+    command = [sys.executable, "-m", "wsgikit", "serve", "{app}", "-b", "{host}:{port}", *options]
+    with ServerProcess(command, app="clearing:app") as server:
+        for number in range(5):
+            ask(server.address, b"/old/%d" % number)
+        assert len(waited_for(path, 5)) == 5
+        path.rename(old)
+        server.signal(signal.SIGUSR1)
+        for number in range(200):  # until each worker has opened the new file
+            ask(server.address, b"/new/%d" % number)
+            if path.exists() and len(path.read_text().split("\n")) > 20:
+                break
+    lines = [json.loads(line) for file in (old, path) for line in file.read_text().split("\n") if line]
+    assert sorted(line["target"] for line in lines[:5]) == [f"/old/{number}" for number in range(5)]
+    assert sorted(line["target"] for line in lines[5:]) == sorted(f"/new/{n}" for n in range(len(lines) - 5))
+    assert {(line["status"], line["bytes"], line["route"], line["remote"]) for line in lines} == {
+        (200, 2, "/<x>", "127.0.0.1")
+    }
+    assert all(0 < line["total"] < 10_000_000 and line["pid"] != server.pid for line in lines)
+    done = run(path, old)
+    assert f"{len(lines)} requests, 0 errors" in done.stdout
+    assert "GET /<x>" in done.stdout
