@@ -10,7 +10,7 @@ Options
     file      "-" (standard output), "logging" (the logger `wsgikit.access`), or a path ("-")
     format    "combined", "json" or a format as `access_logformat` has it ("combined")
 
-Written at close(), when the response is over. Facts of other layers (request_id, user, route) are logged as under
+Written at close(), when the response is over. Facts of layers inside (request_id, user, route) are logged as under
 wsgikit's server: this layer puts `wsgikit.log` into the environ where it is missing. Times: `app` is from the call to
 close(), the others are 0. The size is what the app gave to the server; for a file body it is Content-Length.
 
@@ -94,10 +94,18 @@ class _Run:
                 body=0.0,
                 app=time.perf_counter() - self._started,
                 send=0.0,
-                facts=environ.get(KEY, {}),
+                facts=_facts(environ),
                 thread=threading.current_thread().name,
             )
         )
+
+
+def _facts(environ: WSGIEnvironment) -> dict[str, str]:
+    facts: dict[str, str] = environ.get(KEY, {})
+    if "wsgikit.request_id" in environ and "request_id" not in facts:
+        # RequestId stands outside, where there was no place to note it
+        return {**facts, "request_id": environ["wsgikit.request_id"]}
+    return facts
 
 
 def _target(environ: WSGIEnvironment) -> bytes:

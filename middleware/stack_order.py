@@ -36,12 +36,12 @@ RULES = (
     Rule("preflight", "authenticates", "a preflight request has no credentials, so {inner} would refuse it"),
     Rule("trusts-proxy", "by-address", "{inner} would see the proxy's address instead of the client's"),
     Rule("trusts-proxy", "logs", "{inner} would log the proxy's address instead of the client's"),
-    Rule("names-request", "logs", "{inner} would have no request id to log"),
     Rule("names-request", "catches", "{inner} could not tell the request id with its error page"),
     Rule("logs", "catches", "{outer} would see an exception instead of the error page's status"),
 )
 _OUTERMOST = "names-request"
-# what may stand outside the layer that gives the request its id, and what the rules above have spoken of already
+# What may stand outside the layer that gives the request its id: what it depends on, what learns the id through the
+# facts for the log, and what the rules above have spoken of already.
 _BEFORE_ID = frozenset(("names-request", "trusts-proxy", "logs", "catches"))
 
 

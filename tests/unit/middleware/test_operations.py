@@ -172,6 +172,14 @@ def test_facts_of_other_layers_are_in_the_line_and_failures_have_one(tmp_path: P
     assert "/raw%2Ftarget" in file.read_text()
 
 
+def test_the_request_id_is_logged_wherever_its_layer_stands(tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    inside = AccessLog(hello, file=str(file), format="json")
+    seen = drive(RequestId(inside))
+    inside.log.close()
+    assert (seen.get("X-Request-ID") or "missing") in file.read_text()
+
+
 # Profiler ----------------------------------------------------------------------------------------------------------
 
 

@@ -151,7 +151,6 @@ def _trait(name: str, *traits: str) -> Any:
         ("preflight", "authenticates", "preflight request has no credentials"),
         ("trusts-proxy", "by-address", "the proxy's address"),
         ("trusts-proxy", "logs", "the proxy's address"),
-        ("names-request", "logs", "no request id to log"),
         ("names-request", "catches", "could not tell the request id"),
         ("logs", "catches", "an exception instead of the error page"),
     ],
@@ -176,6 +175,7 @@ def test_a_wrong_order_across_nested_stacks_is_seen() -> None:
 def test_the_request_id_belongs_outermost_but_for_what_it_depends_on() -> None:
     request_id = Use(_trait("Id", "names-request"), name="i")
     assert Stack(app, [Use(_trait("Proxy", "trusts-proxy"), name="p"), request_id]).problems == ()
+    assert Stack(app, [Use(_trait("Log", "logs"), name="l"), request_id]).problems == ()
     with pytest.warns(StackOrderWarning, match="Id belongs outermost: answers that Other gives"):
         Stack(app, [Use(_trait("Other"), name="o"), request_id])
 
