@@ -22,8 +22,8 @@ Sets REMOTE_ADDR, REMOTE_PORT (only where it is told), wsgi.url_scheme, HTTPS, H
 with `prefix` SCRIPT_NAME, in a copy of the environ. A value that is no scheme, host or port is ignored. Notes `peer`,
 the proxy's address, for the access log.
 
-Streaming: bodies are not touched. Other servers: some do this themselves (gunicorn's forwarded_allow_ips); let one
-place do it.
+Streaming: bodies are not touched. Other servers: some do this themselves, so let one place do it. gunicorn takes the
+scheme from `forwarded_allow_ips`; waitress drops all such fields unless told `--no-clear-untrusted-proxy-headers`.
 """
 
 from __future__ import annotations

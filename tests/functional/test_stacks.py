@@ -1,0 +1,121 @@
+"""A stack from a file over four workers, and one and the same stack on servers that are not ours."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import sys
+import zlib
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from wsgikit.testing import RawClient, ServerProcess
+
+ROOT = Path(__file__).parents[2]
+STACKS = ROOT / "examples" / "stacks"
+PYTHON = [sys.executable, "-m"]
+ENV = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def ask(
+    server: ServerProcess, path: str, method: str = "GET", body: bytes | None = None, **fields: str
+) -> tuple[int, dict[str, str], bytes]:
+    connection = HTTPConnection(server.host, server.port, timeout=20)
+    try:
+        headers = {name.replace("_", "-"): value for name, value in fields.items()}
+        connection.request(method, path, body, {"Connection": "close", **headers})
+        response = connection.getresponse()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    command = [*PYTHON, "wsgikit", "serve", "--config", str(STACKS / "wsgikit.toml"), "-b", "{host}:{port}"]
+    with ServerProcess([*command, "--workers", "4"], env=ENV, cwd=tmp_path_factory.mktemp("w")) as server:
+        yield server
+
+
+def test_a_rate_limit_from_a_file_counts_over_all_workers(four_workers: ServerProcess) -> None:
+    statuses = [ask(four_workers, "/who", "POST")[0] for _ in range(12)]
+    assert sorted(statuses) == [200] * 3 + [429] * 9
+    assert ask(four_workers, "/who")[0] == 200
+
+
+def test_the_other_layers_of_the_file_are_there(four_workers: ServerProcess) -> None:
+    status, fields, body = ask(four_workers, "/", Accept_Encoding="gzip")
+    assert (status, fields["content-encoding"], fields["content-length"]) == (200, "gzip", str(len(body)))
+    assert b"Tea, coffee" in gzip.decompress(body)
+    assert (len(fields["x-request-id"]), fields["content-security-policy"]) == (32, "default-src 'self'")
+    status, fields, body = ask(four_workers, "/fail", Accept="application/json")
+    problem = json.loads(body)
+    assert (status, problem["status"], problem["request_id"]) == (500, 500, fields["x-request-id"])
+    assert "the till is broken" in four_workers.output
+
+
+def test_compressed_events_arrive_as_they_are_sent(four_workers: ServerProcess) -> None:
+    with RawClient(four_workers.address) as client:
+        client.send(b"GET /events HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n")
+        response = client.read_response()
+    decoder = zlib.decompressobj(31)
+    assert decoder.decompress(response.body).count(b"cups sold") == 3
+    assert decoder.eof
+
+
+# fmt: off
+SERVERS = {
+    "wsgikit": [*PYTHON, "wsgikit", "serve", "-b", "{host}:{port}", "examples.stacks.everything:app"],
+    "gunicorn": [*PYTHON, "gunicorn", "-b", "{host}:{port}", "-k", "gthread", "examples.stacks.everything:app"],
+    "waitress": [
+        *PYTHON, "waitress", "--no-clear-untrusted-proxy-headers", "--listen={host}:{port}",
+        "examples.stacks.everything:app",
+    ],
+    "cheroot": [*PYTHON, "cheroot", "examples.stacks.everything:app", "--bind", "{host}:{port}"],
+    "uwsgi": ["uwsgi", "--http-socket", "{host}:{port}", "--module", "examples.stacks.everything:app", "--need-app"],
+}
+# fmt: on
+
+
+@pytest.fixture(scope="module", params=list(SERVERS))
+def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    name = request.param
+    if name == "uwsgi":
+        if not shutil.which("uwsgi"):
+            pytest.skip("uwsgi is not installed")
+    else:
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    with ServerProcess(SERVERS[name], env=ENV, cwd=tmp_path_factory.mktemp(name)) as server:
+        yield server
+
+
+@pytest.mark.slow
+def test_one_stack_answers_alike_on_every_server(any_server: ServerProcess) -> None:
+    server = any_server
+    status, fields, body = ask(server, "/", Accept_Encoding="gzip")
+    assert (status, fields["vary"], fields["content-encoding"]) == (200, "Accept-Encoding, Origin", "gzip")
+    assert b"Tea, coffee" in gzip.decompress(body)
+    etag = fields["etag"]
+    assert ask(server, "/", Accept_Encoding="gzip", If_None_Match=etag)[0] == 304
+    told = ask(server, "/who", X_Forwarded_For="192.0.2.1", X_Forwarded_Proto="https")[2]
+    assert b"REMOTE_ADDR: 192.0.2.1\n" in told
+    assert b"wsgi.url_scheme: https\n" in told
+
+    svg = (STACKS / "public" / "logo.svg").read_bytes()
+    assert ask(server, "/logo.svg")[2] == svg
+    assert ask(server, "/logo.svg", Range="bytes=5-14")[::2] == (206, svg[5:15])
+    status, fields, body = ask(server, "/logo.svg", "HEAD")
+    assert (status, body, fields["content-length"]) == (200, b"", str(len(svg)))
+
+    assert ask(server, "/upload", "POST", b"x" * 5000)[2] == b"5000 bytes\n"
+    preflight = {"Origin": "https://app.example", "Access_Control_Request_Method": "PUT"}
+    assert ask(server, "/who", "OPTIONS", **preflight)[0] == 204
+    status, fields, body = ask(server, "/fail", Accept="application/json")
+    assert (status, json.loads(body)["request_id"]) == (500, fields["x-request-id"])
+    assert ask(server, "/-/health")[0] == 200
+    assert ask(server, "/events")[2].count(b"cups sold") == 3
