@@ -23,6 +23,8 @@ from wsgikit.validators.report.model import Report
 
 # Of what the target prints, this many bytes are kept: a traceback and what led to it.
 _TAIL = 4000
+# Seconds between the end of a process's output and its own.
+_END = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +64,10 @@ class _Listener:
             self.last = message["busy"]
             self._progress(self.last)
 
-    def wait(self, seconds: float) -> None:
-        """Until the child has reported or closed its pipe."""
+    def wait(self, seconds: float) -> bool:
+        """Until the child has reported or closed its pipe. False when the time was too short for that."""
         self._thread.join(seconds)
+        return not self._thread.is_alive()
 
 
 class _Tail:
@@ -117,16 +120,11 @@ def _conversation(child: subprocess.Popen[bytes], job: Job, progress: Callable[[
         pickle.dump(job, stdin)
         stdin.close()
     listener = _Listener(stdout, progress)
-    listener.wait(job.timeout)
+    if not listener.wait(job.timeout):
+        return _aborted(job, f"no end within {job.timeout:g} s; the last thing under way: {listener.last}")
     if listener.report is not None:
         return listener.report
-    status = child.poll()
-    if status is None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            status = child.wait(1.0)
-    if status is None:
-        return _aborted(job, f"no end within {job.timeout:g} s; the last thing under way: {listener.last}")
-    return _aborted(job, f"the target's process {_ending(status)} during: {listener.last}")
+    return _aborted(job, f"the target's process {_ending(child.wait(_END))} during: {listener.last}")
 
 
 def _ending(status: int) -> str:

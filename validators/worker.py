@@ -91,7 +91,7 @@ def _run(job: Job, progress: Callable[[str], None]) -> Report:
 
 
 def _check(job: Job) -> Check:
-    from wsgikit.loader import load, search_first
+    from wsgikit.loader import load, load_app, search_first
 
     search_first(os.getcwd())
     if job.kind == "middleware":
@@ -101,10 +101,10 @@ def _check(job: Job) -> Check:
     if job.kind == "between":
         from wsgikit.validators.app.between import BetweenCheck
 
-        return BetweenCheck(load(job.target), job.target, job.settings)
+        return BetweenCheck(load_app(job.target), job.target, job.settings)
     from wsgikit.validators.app.check import AppCheck
 
-    return AppCheck(load(job.target), job.target, job.settings)
+    return AppCheck(load_app(job.target), job.target, job.settings)
 
 
 def _failed(job: Job, why: str) -> Report:
