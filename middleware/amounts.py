@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from wsgikit.errors import ConfigError
@@ -89,6 +90,8 @@ def networks(value: Iterable[str], option: str) -> tuple[Network, ...]:
     return tuple(found)
 
 
+# ipaddress takes 5 us for an address; a process remembers this many (about 1 MB)
+@lru_cache(4096)
 def address(text: str) -> Address | None:
     """The address that REMOTE_ADDR names; IPv4 in IPv6 clothes (::ffff:192.0.2.1) as IPv4. None: none, or a socket."""
     from ipaddress import ip_address

@@ -6,7 +6,6 @@ Owns the keys "address", "user", "header:NAME" and "all". Must not know what is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from wsgikit.errors import ConfigError
@@ -15,16 +14,12 @@ from wsgikit.middleware.request_fields import environ_key
 
 Key: TypeAlias = str | Callable[[dict[str, Any]], str]
 
-# ipaddress takes 5 us for an address; this many of them are remembered by each process (about 1 MB)
-_ADDRESSES = 4096
-
 
 def client_key(key: Key, ipv6_prefix: int) -> Callable[[dict[str, Any]], str]:
     """The function that names a request's client. ConfigError: unknown kind of key."""
     if callable(key):
         return key
 
-    @lru_cache(_ADDRESSES)
     def network(remote: str) -> str:
         found = address(remote)
         if found is None or found.version == 4:

@@ -16,7 +16,7 @@ One too many is answered 503 (429 with a key of its own) and the app is not call
 is closed, so a slow download counts as long as it takes. A worker that dies gives back what it had taken as soon as the
 limit is reached.
 
-Streaming: bodies are not touched. Memory: `rows` x 800 bytes in the scoreboard. Up to 64 processes share a count; the
+Streaming: bodies are not touched. Memory: `rows` x 800 bytes in the scoreboard. Up to 63 processes share a count; the
 requests of more than that are not limited. Other servers: each process counts for itself, or all that were forked after
 the app was loaded (gunicorn --preload) together; a file body loses its fast way there.
 """
@@ -37,10 +37,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Concurrency"]
 
-_PROCESSES = 64
-# a cell is a process id and its count: who has died can be told from who is alive
+_CELLS = 64
+# Cell 0 is the sum; every other cell is a process id and its count, so that who has died can be told from who is alive.
 _COUNT_BITS = 24
 _COUNT = (1 << _COUNT_BITS) - 1
+
+
+class _Place:
+    """Which cell this process had last: it is likely to be the one in the next row, too."""
+
+    __slots__ = ("index",)
+
+    def __init__(self) -> None:
+        self.index = 1
 
 
 class Concurrency:
@@ -65,10 +74,11 @@ class Concurrency:
         self.limit = whole(limit, "limit", 1, _COUNT)
         self.key = client_key(key, whole(ipv6_prefix, "ipv6_prefix", 1, 128))
         wanted = (1 if key == "all" else 1000) if rows is None else whole(rows, "rows", 1)
-        self.table = scoreboard.current().table("concurrency", rows=wanted, cells=_PROCESSES)
+        self.table = scoreboard.current().table("concurrency", rows=wanted, cells=_CELLS)
         self.prefix = f"{name}\0{limit}\0".encode()
         self.retry_after = str(max(1, round(seconds(retry_after, "retry_after"))))
         self.code = 503 if key == "all" else 429
+        self.place = _Place()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         who = self.key(environ)
@@ -80,48 +90,55 @@ class Concurrency:
             return answer(environ, start_response, self.code, detail, [("Retry-After", self.retry_after)])
 
         def leave(response: Response) -> None:
-            self.table.update(key, _leave)
+            self.table.update(key, self._leave)
 
         return wrap(self.app, environ, start_response, on_close=leave)
 
     def _enter(self, row: Any) -> bool:
-        cells = row.tolist()
-        if sum(cell & _COUNT for cell in cells) >= self.limit and not _bury(row, cells, self.limit):
+        if row[0] >= self.limit and not _bury(row, self.limit):
             return False
-        mine = _own_cell(row)
-        if mine >= 0:
+        mine = self._own_cell(row, take=True)
+        if mine:
             row[mine] += 1
+            row[0] += 1
         return True
 
-
-def _own_cell(row: Any) -> int:
-    pid = os.getpid()
-    free = -1
-    for index, cell in enumerate(row.tolist()):
-        if cell >> _COUNT_BITS == pid:
-            return index
-        if free < 0 and not cell & _COUNT:
-            free = index
-    if free >= 0:
-        row[free] = pid << _COUNT_BITS
-    return free
-
-
-def _leave(row: Any) -> None:
-    pid = os.getpid()
-    for index, cell in enumerate(row.tolist()):
+    def _leave(self, row: Any) -> None:
+        mine = self._own_cell(row, take=False)
         # the row may have been forgotten meanwhile, and be another client's now
-        if cell >> _COUNT_BITS == pid and cell & _COUNT:
-            row[index] -= 1
-            return
+        if mine and row[mine] & _COUNT:
+            row[mine] -= 1
+            row[0] -= 1
+
+    def _own_cell(self, row: Any, *, take: bool) -> int:
+        """Index of this process's cell; 0 when it has none and there is none free."""
+        pid = os.getpid()
+        index = self.place.index
+        if row[index] >> _COUNT_BITS == pid:
+            return index
+        cells = row.tolist()
+        mine = next((index for index in range(1, _CELLS) if cells[index] >> _COUNT_BITS == pid), 0)
+        if not mine and take:
+            mine = next((index for index in range(1, _CELLS) if not cells[index] & _COUNT), 0)
+            if mine:
+                row[mine] = pid << _COUNT_BITS
+        if mine:
+            self.place.index = mine
+        return mine
 
 
-def _bury(row: Any, cells: list[int], limit: int) -> bool:
-    """Drop what dead processes have counted; whether there is room then."""
-    for index, cell in enumerate(cells):
-        if cell & _COUNT and _is_dead(cell >> _COUNT_BITS):
-            row[index] = cells[index] = 0
-    return sum(cell & _COUNT for cell in cells) < limit
+def _bury(row: Any, limit: int) -> bool:
+    """Drop what dead processes have counted, and sum up anew; whether there is room then."""
+    total = 0
+    for index, cell in enumerate(row.tolist()):
+        count = cell & _COUNT
+        if index and count:
+            if _is_dead(cell >> _COUNT_BITS):
+                row[index] = 0
+            else:
+                total += count
+    row[0] = total
+    return total < limit
 
 
 def _is_dead(pid: int) -> bool:

@@ -32,8 +32,7 @@ def drop_fields(environ: dict[str, Any], names: Iterable[str]) -> None:
 
 def set_field(environ: dict[str, Any], name: str, value: str) -> None:
     """Put one field, in place of all of that name."""
-    drop_fields(environ, (name,))
+    if RAW in environ:
+        drop_fields(environ, (name,))
+        environ[RAW] = [*environ[RAW], (name.encode("latin-1"), value.encode("latin-1"))]
     environ[environ_key(name)] = value
-    raw = environ.get(RAW)
-    if raw is not None:
-        environ[RAW] = [*raw, (name.encode("latin-1"), value.encode("latin-1"))]

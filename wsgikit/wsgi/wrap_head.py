@@ -42,8 +42,11 @@ class ResponseHead:
     def tokens(self, name: str) -> list[str]:
         """The members of a comma-separated field in all its lines, lower case (not for fields with quoted commas)."""
         wanted = name.lower()
-        values = ",".join(value for field, value in self.headers if field.lower() == wanted)
-        return [token for part in values.split(",") if (token := part.strip(_OWS).lower())]
+        found: list[str] = []
+        for field, value in self.headers:
+            if field.lower() == wanted:
+                found += [token for part in value.split(",") if (token := part.strip(_OWS).lower())]
+        return found
 
     def set(self, name: str, value: str) -> None:
         """Replace every line of a field by one, last."""
@@ -66,9 +69,13 @@ class ResponseHead:
 
     def vary_on(self, field: str) -> None:
         """Say that the response depends on a request field (RFC 9110 12.5.5)."""
+        lines = [value for name, value in self.headers if name.lower() == "vary"]
+        if not lines:
+            self.headers.append(("Vary", field))
+            return
         present = self.tokens("Vary")
         if field.lower() not in present and "*" not in present:
-            self.set("Vary", ", ".join([*(v for name, v in self.headers if name.lower() == "vary"), field]))
+            self.set("Vary", ", ".join([*lines, field]))
 
     def weaken_etag(self) -> None:
         """A body with other bytes and the same meaning keeps its ETag, but weakly (RFC 9110 8.8.1)."""
@@ -104,8 +111,14 @@ class ResponseHead:
         False for 1xx, 204, 206, 304, and with Content-Range, a Content-Encoding, or `Cache-Control: no-transform`
         (RFC 9111 5.2.2.6).
         """
-        if not self.has_body or self.status[:3] == "206" or self.get("Content-Range"):
+        if not self.has_body or self.status[:3] == "206":
             return False
-        if any(coding != "identity" for coding in self.tokens("Content-Encoding")):
-            return False
-        return "no-transform" not in self.tokens("Cache-Control")
+        for name, value in self.headers:
+            field = name.lower()
+            if field == "content-range":
+                return False
+            if field == "content-encoding" and value.strip(_OWS).lower() not in ("", "identity"):
+                return False
+            if field == "cache-control" and "no-transform" in self.tokens("Cache-Control"):
+                return False
+        return True
