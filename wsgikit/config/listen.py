@@ -5,6 +5,8 @@ What an address means, the master knows.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -37,7 +39,7 @@ class Listen(Kind):
         return tuple(self._one(part) for part in several)
 
     def located(self, value: Any, base: str) -> Any:
-        return value
+        return tuple({**bind, "address": _located(bind["address"], base)} for bind in value)
 
     def show(self, value: Any) -> str:
         several = [value] if isinstance(value, str) else [bind["address"] for bind in value]
@@ -70,3 +72,9 @@ class Listen(Kind):
         if name not in self.options:
             raise ValueError(f"unknown key {name!r} in a listener{nearest(name, self.options)}")
         return self.options[name]
+
+
+def _located(address: str, base: str) -> str:
+    """A Unix socket's relative path starts where other relative paths do."""
+    match = re.fullmatch(r"((?:[A-Za-z][A-Za-z0-9]*\+)?unix:(?://)?)([^/@].*)", address)
+    return address if match is None else match[1] + os.path.normpath(os.path.join(base, match[2]))

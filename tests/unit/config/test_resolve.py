@@ -76,13 +76,21 @@ def test_switches_can_be_turned_off_again(read: Read) -> None:
 def test_relative_paths_start_at_the_file_or_at_the_folder_of_the_command(read: Read, tmp_path: Path) -> None:
     inner = tmp_path / "etc"
     inner.mkdir()
-    (inner / "site.toml").write_text("pid = 'x.pid'\nerror_logfile = '-'\n")
+    binds = "bind = ['unix:x.sock', 'http+unix:y.sock', 'unix:/z.sock', 'unix:@name', ':1']"
+    (inner / "site.toml").write_text(f"pid = 'x.pid'\nerror_logfile = '-'\n{binds}\n")
 
     config = read(typed="--access-logfile access.log", file="etc/site.toml")
 
     assert config.get("pid") == str(inner / "x.pid")
     assert config.get("error_logfile") == "-"
     assert config.get("access_logfile") == str(tmp_path / "access.log")
+    assert [bind["address"] for bind in config.get("bind")] == [
+        f"unix:{inner}/x.sock",
+        f"http+unix:{inner}/y.sock",
+        "unix:/z.sock",
+        "unix:@name",
+        ":1",
+    ]
 
 
 def test_the_file_is_found_named_or_left_out(read: Read, tmp_path: Path) -> None:
