@@ -11,7 +11,7 @@ from wsgikit.cli import main
 
 HELP = "Test an app, a middleware, a server, a configuration or a stylesheet."
 
-SUBJECTS = ("app", "middleware", "server", "config", "xslt")
+SUBJECTS = ("app", "middleware", "server", "config", "xslt", "matrix")
 
 
 def dispatch(arguments: list[str]) -> int:
