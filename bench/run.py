@@ -55,16 +55,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     raise_file_limit()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits it ignored
     results: list[Result] = []
     started = time.time()
+    status = 0
     try:
         for workload in workloads:
             results += measure(workload, servers, setup)
     except KeyboardInterrupt:
-        print("\nstopped; results so far are kept", file=sys.stderr)
+        print("\nstopped; the workloads that were complete are kept", file=sys.stderr)
+        status = 130
     path = write(results, servers, setup, started, options.json)
     print(f"\n{time.time() - started:.0f} s; figures of every round in {path}")
-    return 0
+    return status
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
