@@ -18,6 +18,9 @@ import wsgikit.middleware as ours
 from wsgikit.errors import ConfigError
 from wsgikit.middleware.stack import Stack, Use
 from wsgikit.validators import Lint
+from wsgikit.validators.app.request import Request
+from wsgikit.validators.report.model import Verdict
+from wsgikit.validators.sandwich import MiddlewareSettings, check_middleware
 
 FOLDER = Path(__file__).parent
 
@@ -242,6 +245,24 @@ def _without_body(app: Any) -> Any:
         return []
 
     return bodyless
+
+
+# A password is hidden from the app on purpose, and a Server-Timing differs between equal requests only now and then.
+CHECKED = {
+    **OPTIONS,
+    "basic-auth": {**OPTIONS["basic-auth"], "hide": False},
+    "timing": {},
+    "rate-limit": {"rate": "10000/s"},
+}
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_check_middleware_finds_nothing(kind: str) -> None:
+    request = Request(headers=(("Accept-Encoding", "gzip"), ("Authorization", "Basic YTpi")))
+    report = check_middleware(lambda app: Use(kind, **CHECKED[kind])(app), kind, MiddlewareSettings(request=request))
+    bad = (Verdict.FAIL, Verdict.WARN, Verdict.ERROR, Verdict.INCONCLUSIVE)
+    assert (report.aborted, [found for found in report.findings if found.verdict in bad]) == ("", [])
+    assert sum(found.verdict is Verdict.PASS for found in report.findings) > 15
 
 
 def _validated(app: Any) -> bytes:
