@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsgikit.config.reference import options_page
+from wsgikit.middleware.manual import middleware_page
 from wsgikit.validators.rules.catalogue import markdown as rules_page
 
 HERE = Path(__file__).parent
 
 PAGES: dict[str, Callable[[], str]] = {
+    "middleware.md": middleware_page,
     "options.md": options_page,
     "rules.md": rules_page,
 }
