@@ -74,6 +74,10 @@ class Answer:
         return next((value for key, value in self.headers if key.lower() == name), "")
 
 
+class StartedTwice(Exception):
+    """What start_response raises when an app calls it again without exc_info."""
+
+
 class Wrapper:
     """The in-process server's file_wrapper."""
 
@@ -195,7 +199,7 @@ class Conversation:
             finally:
                 exc_info = None
         elif self._head is not None:
-            raise AssertionError("start_response was called a second time without exc_info")
+            raise StartedTwice("start_response was called a second time without exc_info")
         self._head = (status, headers)
         return self._as_kind(self._send)
 

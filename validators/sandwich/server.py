@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsgikit.validators.app.driver import Conversation, Wrapper
+from wsgikit.validators.app.driver import Conversation, StartedTwice, Wrapper
 from wsgikit.validators.app.request import Request
 from wsgikit.validators.sandwich import trace as at
 from wsgikit.validators.sandwich.script import Script, ScriptedApp
@@ -148,7 +148,7 @@ class ScriptedServer:
             finally:
                 exc_info = None
         elif self._started:
-            raise AssertionError("start_response was called a second time without exc_info")
+            raise StartedTwice("start_response was called a second time without exc_info")
         self._started = True
         self._list = headers
         self.run.status = status

@@ -174,13 +174,13 @@ def logs_bytes(environ: Any, start_response: Any) -> Any:
 
 @breaks("A48")
 def body_too_long(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Content-Length", "3")])
+    start_response("200 OK", [*PLAIN, ("Content-Length", "3")])
     return [b"hello"]
 
 
 @breaks("A48")
 def body_too_short(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Content-Length", "50")])
+    start_response("200 OK", [*PLAIN, ("Content-Length", "50")])
     return [b"hello"]
 
 

@@ -138,91 +138,91 @@ def header_of_three_parts(environ: Any, start_response: Any) -> Any:
 
 @breaks("A13")
 def header_name_of_bytes(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [(b"Content-Type", "text/plain")])
+    start_response("200 OK", [*PLAIN, (b"Content-Type", "text/plain")])
     return [b""]
 
 
 @breaks("A13")
 def header_value_of_an_int(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("X-Count", 5)])
+    start_response("200 OK", [*PLAIN, ("X-Count", 5)])
     return [b""]
 
 
 @breaks("A14")
 def snowman_in_a_header(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("X-Weather", "\u2603")])
+    start_response("200 OK", [*PLAIN, ("X-Weather", "\u2603")])
     return [b""]
 
 
 @breaks("A15")
 def colon_after_the_header_name(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Content-Type:", "text/plain")])
+    start_response("200 OK", [*PLAIN, ("Content-Type:", "text/plain")])
     return [b""]
 
 
 @breaks("A15")
 def space_in_a_header_name(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Content Type", "text/plain")])
+    start_response("200 OK", [*PLAIN, ("Content Type", "text/plain")])
     return [b""]
 
 
 @breaks("A15")
 def empty_header_name(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("", "text/plain")])
+    start_response("200 OK", [*PLAIN, ("", "text/plain")])
     return [b""]
 
 
 @breaks("A16")
 def line_end_in_a_header_value(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Location", "/x\r\nSet-Cookie: session=stolen")])
+    start_response("200 OK", [*PLAIN, ("Location", "/x\r\nSet-Cookie: session=stolen")])
     return [b""]
 
 
 @breaks("A16")
 def line_feed_after_a_header_value(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("X-Value", "x\n")])
+    start_response("200 OK", [*PLAIN, ("X-Value", "x\n")])
     return [b""]
 
 
 @breaks("A16")
 def delete_in_a_header_value(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("X-Value", "x\x7f")])
+    start_response("200 OK", [*PLAIN, ("X-Value", "x\x7f")])
     return [b""]
 
 
 @breaks("A17")
 def broken_encoded_word(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("X-Title", "=?utf-8?B?4piD4?=")])
+    start_response("200 OK", [*PLAIN, ("X-Title", "=?utf-8?B?4piD4?=")])
     return [b""]
 
 
 @breaks("A18")
 def upgrade(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Upgrade", "websocket")])
+    start_response("200 OK", [*PLAIN, ("Upgrade", "websocket")])
     return [b""]
 
 
 @breaks("A18")
 def trailer(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Trailer", "Digest")])
+    start_response("200 OK", [*PLAIN, ("Trailer", "Digest")])
     return [b""]
 
 
 @breaks("A19")
 def proxy_connection(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Proxy-Connection", "close")])
+    start_response("200 OK", [*PLAIN, ("Proxy-Connection", "close")])
     return [b""]
 
 
 @breaks("A19", implied={"A18": "Connection is hop-by-hop and decides on persistence"})
 def connection_close(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Connection", "close")])
+    start_response("200 OK", [*PLAIN, ("Connection", "close")])
     return [b""]
 
 
 @breaks("A20", implied={"A18": "Transfer-Encoding is hop-by-hop too"})
 def declared_transfer_coding(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Transfer-Encoding", "chunked")])
+    start_response("200 OK", [*PLAIN, ("Transfer-Encoding", "chunked")])
     return [b"hello"]
 
 
@@ -287,13 +287,13 @@ def error_page_without_exc_info(environ: Any, start_response: Any) -> Any:
 
 @breaks("A49")
 def content_length_with_a_sign(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Content-Length", "+5")])
+    start_response("200 OK", [*PLAIN, ("Content-Length", "+5")])
     return [b"hello"]
 
 
 @breaks("A49")
 def two_content_lengths(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Content-Length", "5"), ("content-length", "6")])
+    start_response("200 OK", [*PLAIN, ("Content-Length", "5"), ("content-length", "6")])
     return [b"hello"]
 
 
@@ -305,5 +305,5 @@ def content_length_with_no_content(environ: Any, start_response: Any) -> Any:
 
 @breaks("A51")
 def status_header(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [("Status", "404 Not Found")])
+    start_response("200 OK", [*PLAIN, ("Status", "404 Not Found")])
     return [b""]

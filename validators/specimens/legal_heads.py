@@ -180,7 +180,9 @@ def unusual_header_names() -> Any:
 def header_values_in_latin_1() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
         word = "=?utf-8?B?4piD?="
-        start_response("200 OK", [("X-Name", "Caf\xe9 \x85"), ("X-Empty", ""), ("X-Word", word), ("X-Like", "a=?b?=c")])
+        start_response(
+            "200 OK", [*PLAIN, ("X-Name", "Caf\xe9 \x85"), ("X-Empty", ""), ("X-Word", word), ("X-Like", "a=?b?=c")]
+        )
         return [b"hello"]
 
     return app
@@ -189,7 +191,13 @@ def header_values_in_latin_1() -> Any:
 @legal()
 def headers_more_than_once() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        cookies = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Content-Length", "5"), ("content-length", "5")]
+        cookies = [
+            *PLAIN,
+            ("Set-Cookie", "a=1"),
+            ("Set-Cookie", "b=2"),
+            ("Content-Length", "5"),
+            ("content-length", "5"),
+        ]
         start_response("200 OK", cookies)
         return [b"hello"]
 
@@ -199,7 +207,7 @@ def headers_more_than_once() -> Any:
 @legal()
 def content_length_with_leading_zeros() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("Content-Length", "005")])
+        start_response("200 OK", [*PLAIN, ("Content-Length", "005")])
         return [b"hel", b"", b"lo"]
 
     return app
@@ -226,7 +234,7 @@ def not_modified_with_length() -> Any:
 @legal(request=Request(method="HEAD"))
 def head_with_length_and_no_body() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("Content-Length", "5")])
+        start_response("200 OK", [*PLAIN, ("Content-Length", "5")])
         return []
 
     return app

@@ -81,7 +81,7 @@ def log_in_unicode() -> Any:
 @legal()
 def write_and_blocks() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        write = start_response("200 OK", [("Content-Length", "10")])
+        write = start_response("200 OK", [*PLAIN, ("Content-Length", "10")])
         write(b"hello")
         write(b"")
         return [b"world"]
@@ -92,7 +92,7 @@ def write_and_blocks() -> Any:
 @legal()
 def error_page_before_output() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("Content-Length", "99")])
+        start_response("200 OK", [*PLAIN, ("Content-Length", "99")])
         try:
             raise ValueError("a bug")
         except ValueError:
@@ -105,7 +105,7 @@ def error_page_before_output() -> Any:
 @legal()
 def abort_after_output() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("Content-Length", "99")])
+        start_response("200 OK", [*PLAIN, ("Content-Length", "99")])
         yield b"begun"
         try:
             raise ValueError("a bug")
@@ -119,7 +119,7 @@ def abort_after_output() -> Any:
 @legal()
 def app_raises() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("Content-Length", "5")])
+        start_response("200 OK", [*PLAIN, ("Content-Length", "5")])
         raise ValueError("a bug")
 
     return app
@@ -128,7 +128,7 @@ def app_raises() -> Any:
 @legal(conduct=Conduct(take=1))
 def closed_early() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("Content-Length", "15")])
+        start_response("200 OK", [*PLAIN, ("Content-Length", "15")])
         return [b"hello"] * 3
 
     return app
@@ -137,7 +137,7 @@ def closed_early() -> Any:
 @legal(conduct=Conduct(take=0))
 def closed_without_being_read() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("Content-Length", "15")])
+        start_response("200 OK", [*PLAIN, ("Content-Length", "15")])
         yield b"hello" * 3
 
     return app
@@ -216,7 +216,7 @@ def environ_is_cleared() -> Any:
 @legal(conduct=Conduct(file_wrapper=True))
 def file_by_the_wrapper() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("Content-Length", "5")])
+        start_response("200 OK", [*PLAIN, ("Content-Length", "5")])
         return environ["wsgi.file_wrapper"](io.BytesIO(b"hello"))
 
     return app
@@ -262,7 +262,7 @@ def app_called_again_for_the_error_page() -> Any:
 @legal()
 def headers_shared_between_calls_without_spoiling() -> Any:
     def app(environ: Any, start_response: Any) -> Any:
-        headers = [("Vary", "Accept")]
+        headers = [*PLAIN, ("Vary", "Accept")]
         start_response("200 OK", headers)
         headers.append(("X-Late", "never sent, and nobody's business"))
         return [b"hello"]

@@ -19,7 +19,8 @@ LEGAL: list[Specimen] = []
 class Specimen:
     """A small app, server or middleware that breaks the rule `key`, or, with an empty key, one that breaks none.
 
-    `subject` is an app `(environ, start_response)`; or a server `(app)`; or a middleware `(app) -> app`. `implied`
+    `subject` is an app `(environ, start_response)`; or a server `(lint)`,
+    which puts the lint around an app and serves that; or a middleware `(app) -> app`. `implied`
     names rules that cannot but break as well, with the reason. `seen_by` is the front end that finds it: "lint",
     "app" or "middleware". With `factory`, `subject()` makes a fresh app with a memory of its own.
     """

@@ -6,44 +6,43 @@ import io
 from typing import Any
 
 from wsgikit.validators.app.request import Request
-from wsgikit.validators.lint import Lint
 from wsgikit.validators.specimens.model import breaks
-from wsgikit.validators.specimens.serving import environ_with, serve, wrapping
+from wsgikit.validators.specimens.serving import environ_with, plain, polite, serve, wrapping
 
 _POST = Request(method="POST", body=b"one\ntwo\n")
 
 
 @breaks("S44")
-def log_in_ascii(app: Any) -> None:
+def log_in_ascii(lint: Any) -> None:
     class Log(io.StringIO):
         def write(self, text: str) -> int:
             return super().write(text.encode("ascii").decode("ascii"))
 
     try:
-        serve(app, environ_with(wsgi__errors=Log()))
+        serve(lint(polite), environ_with(wsgi__errors=Log()))
     except UnicodeError:
         pass
 
 
 @breaks("S45")
-def own_key_in_capitals(app: Any) -> None:
+def own_key_in_capitals(lint: Any) -> None:
     environ = environ_with()
     environ["MyServer.connection"] = 7
-    serve(app, environ)
+    serve(lint(plain), environ)
 
 
 @breaks("S46")
-def system_variable_is_a_number(app: Any) -> None:
-    serve(app, environ_with(SHLVL=1))
+def system_variable_is_a_number(lint: Any) -> None:
+    serve(lint(plain), environ_with(SHLVL=1))
 
 
 @breaks("S47")
-def path_in_unicode(app: Any) -> None:
-    serve(app, environ_with(PATH_INFO="/\u20ac"))
+def path_in_unicode(lint: Any) -> None:
+    serve(lint(plain), environ_with(PATH_INFO="/\u20ac"))
 
 
 @breaks("S48")
-def input_without_readlines(app: Any) -> None:
+def input_without_readlines(lint: Any) -> None:
     class Input:
         def read(self, size: int = -1) -> bytes:
             return b""
@@ -53,11 +52,11 @@ def input_without_readlines(app: Any) -> None:
         def __iter__(self) -> Any:
             return iter(())
 
-    serve(app, environ_with(wsgi__input=Input()))
+    serve(lint(plain), environ_with(wsgi__input=Input()))
 
 
 @breaks("S49")
-def errors_without_writelines(app: Any) -> None:
+def errors_without_writelines(lint: Any) -> None:
     class Errors:
         def write(self, text: str) -> None:
             pass
@@ -65,17 +64,17 @@ def errors_without_writelines(app: Any) -> None:
         def flush(self) -> None:
             pass
 
-    serve(app, environ_with(wsgi__errors=Errors()))
+    serve(lint(plain), environ_with(wsgi__errors=Errors()))
 
 
 @breaks("S50")
-def input_of_str(app: Any) -> None:
-    serve(app, environ_with(_POST, wsgi__input=io.StringIO("one\ntwo\n")))
+def input_of_str(lint: Any) -> None:
+    serve(lint(polite), environ_with(_POST, wsgi__input=io.StringIO("one\ntwo\n")))
 
 
 @breaks("S51")
-def input_without_an_end(app: Any) -> None:
-    serve(app, environ_with(_POST, wsgi__input=io.BytesIO(b"one\ntwo\nGET /next HTTP/1.1\r\n")))
+def input_without_an_end(lint: Any) -> None:
+    serve(lint(polite), environ_with(_POST, wsgi__input=io.BytesIO(b"one\ntwo\nGET /next HTTP/1.1\r\n")))
 
 
 class OldInput(io.BytesIO):
@@ -89,39 +88,38 @@ class OldInput(io.BytesIO):
 
 
 @breaks("S52")
-def read_needs_a_size(app: Any) -> None:
+def read_needs_a_size(lint: Any) -> None:
     try:
-        serve(app, environ_with(_POST, wsgi__input=OldInput(_POST.body)))
+        serve(lint(polite), environ_with(_POST, wsgi__input=OldInput(_POST.body)))
     except TypeError:
         pass
 
 
 @breaks("S53")
-def exhausted_input_gives_none(app: Any) -> None:
+def exhausted_input_gives_none(lint: Any) -> None:
     class Input(io.BytesIO):
         def read(self, size: Any = -1) -> Any:
             return super().read(size) or None
 
-    serve(app, environ_with(wsgi__input=Input()))
+    serve(lint(polite), environ_with(wsgi__input=Input()))
 
 
 @breaks("S54")
-def readline_takes_no_size(app: Any) -> None:
+def readline_takes_no_size(lint: Any) -> None:
     def reading(environ: Any, start_response: Any) -> Any:
         try:
             environ["wsgi.input"].readline(100)
         except TypeError:
             pass
-        start_response("200 OK", [])
+        start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"hello"]
 
-    lint = Lint(reading)
-    lint.recorder = app.recorder
-    serve(lint, environ_with(_POST, wsgi__input=OldInput(_POST.body)))
+    app = lint(reading)
+    serve(app, environ_with(_POST, wsgi__input=OldInput(_POST.body)))
 
 
 @breaks("S56")
-def reads_what_has_arrived(app: Any) -> None:
+def reads_what_has_arrived(lint: Any) -> None:
     class Dribble(io.BytesIO):
         def read(self, size: Any = -1) -> bytes:
             return super().read(1)
@@ -129,63 +127,60 @@ def reads_what_has_arrived(app: Any) -> None:
     def reading(environ: Any, start_response: Any) -> Any:
         environ["wsgi.input"].read(4)
         environ["wsgi.input"].read(4)
-        start_response("200 OK", [])
+        start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"hello"]
 
-    lint = Lint(reading)
-    lint.recorder = app.recorder
-    serve(lint, environ_with(_POST, wsgi__input=Dribble(_POST.body)))
+    app = lint(reading)
+    serve(app, environ_with(_POST, wsgi__input=Dribble(_POST.body)))
 
 
 @breaks("S57")
-def flush_fails(app: Any) -> None:
+def flush_fails(lint: Any) -> None:
     class Errors(io.StringIO):
         def flush(self) -> None:
             raise OSError("not supported")
 
     try:
-        serve(app, environ_with(wsgi__errors=Errors()))
+        serve(lint(polite), environ_with(wsgi__errors=Errors()))
     except OSError:
         pass
 
 
 @breaks("S62", implied={"A33": "only an app that calls twice can show it"})
-def takes_a_second_start_response(app: Any) -> None:
+def takes_a_second_start_response(lint: Any) -> None:
     def twice(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [])
+        start_response("200 OK", [("Content-Type", "text/plain")])
         start_response("404 Not Found", [])
         return [b"hello"]
 
-    lint = Lint(twice)
-    lint.recorder = app.recorder
-    serve(lint, environ_with())
+    app = lint(twice)
+    serve(app, environ_with())
 
 
-def _with_wrapper(app: Any, wrapper: Any, file: Any) -> None:
-    lint = Lint(wrapping(file))
-    lint.recorder = app.recorder
+def _with_wrapper(lint: Any, wrapper: Any, file: Any) -> None:
+    app = lint(wrapping(file))
     try:
-        serve(lint, environ_with(wsgi__file_wrapper=wrapper))
+        serve(app, environ_with(wsgi__file_wrapper=wrapper))
     except TypeError:
         pass
 
 
 @breaks("S86")
-def wrapper_without_a_block_size(app: Any) -> None:
-    _with_wrapper(app, lambda file: file, io.BytesIO(b"hello"))
+def wrapper_without_a_block_size(lint: Any) -> None:
+    _with_wrapper(lint, lambda file: file, io.BytesIO(b"hello"))
 
 
 @breaks("S87")
-def wrapper_that_is_not_iterable(app: Any) -> None:
+def wrapper_that_is_not_iterable(lint: Any) -> None:
     class Wrapper:
         def __init__(self, file: Any, block_size: int = 8192) -> None:
             self.close = file.close
 
-    _with_wrapper(app, Wrapper, io.BytesIO(b"hello"))
+    _with_wrapper(lint, Wrapper, io.BytesIO(b"hello"))
 
 
 @breaks("S89")
-def wrapper_that_forgets_the_file(app: Any) -> None:
+def wrapper_that_forgets_the_file(lint: Any) -> None:
     class Wrapper:
         def __init__(self, file: Any, block_size: int = 8192) -> None:
             self.file = file
@@ -193,4 +188,4 @@ def wrapper_that_forgets_the_file(app: Any) -> None:
         def __iter__(self) -> Any:
             return iter(lambda: self.file.read(4096), b"")
 
-    _with_wrapper(app, Wrapper, io.BytesIO(b"hello"))
+    _with_wrapper(lint, Wrapper, io.BytesIO(b"hello"))

@@ -37,6 +37,12 @@ def serve(app: Callable[..., Any], environ: Any, start: Callable[..., Any] = sta
             result.close()
 
 
+def plain(environ: Any, start_response: Any) -> Any:
+    """An app nobody can find fault with."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello", b"world"]
+
+
 def polite(environ: Any, start_response: Any) -> Any:
     """An app that uses everything it may."""
     environ["wsgi.input"].read()
@@ -56,4 +62,4 @@ def wrapping(file: Any) -> Callable[..., Any]:
     return app
 
 
-__all__ = ["Wrapper", "environ_with", "polite", "serve", "start_response", "wrapping"]
+__all__ = ["Wrapper", "environ_with", "plain", "polite", "serve", "start_response", "wrapping"]

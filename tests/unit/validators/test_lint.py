@@ -411,6 +411,24 @@ class TestLifetimes:
 
         assert [finding.rule for finding in lint.findings] == ["WSGI-S13"]
 
+    def test_a_response_that_is_never_closed_is_noticed_while_the_server_goes_on(self) -> None:
+        lint = Lint(answering([b"a"]))
+        kept = []
+        for _ in range(4):
+            kept.append(lint(environ(), start_response))
+            list(kept[-1])
+
+        assert [finding.rule for finding in lint.findings] == ["WSGI-S13"]
+
+    def test_one_that_is_still_being_read_is_left_alone(self) -> None:
+        lint = Lint(answering([b"a", b"b"]))
+        open_one = iter(lint(environ(), start_response))
+        next(open_one)
+        for _ in range(10):
+            lint(environ(), start_response).close()
+
+        assert lint.findings == ()
+
     def test_a_second_lint_inside_sees_the_same(self) -> None:
         inner = Lint(answering(["text"]))
         outer = Lint(inner)
