@@ -161,7 +161,7 @@ def test_no_request_is_lost_to_a_reload(server: Server, rounds: int) -> None:
     assert server.stop() == 0
 
 
-@rounds(2)
+@rounds(1)
 def test_no_request_is_lost_to_a_stop(server: Server, rounds: int) -> None:
     for _ in range(rounds):
         server.start()
@@ -176,7 +176,7 @@ def test_no_request_is_lost_to_a_stop(server: Server, rounds: int) -> None:
         assert "killed" not in server.log
 
 
-@rounds(6)
+@rounds(4)
 def test_no_request_is_lost_to_recycling(server: Server, rounds: int) -> None:
     server.options = (*server.options, "--max-requests", "200")
     server.start()

@@ -45,6 +45,7 @@ class Birth:
     groups: Mapping[str, str]
     lifeline: int
     report: int
+    parent: int
     master: int
     watches: bool = False
 
@@ -105,6 +106,7 @@ def _spec(birth: Birth, info: WorkerInfo, app: Any) -> WorkerSpec:
         groups=birth.groups,
         reopen_logs=birth.plan.reopen_logs,
         lifeline=birth.lifeline,
+        parent=birth.parent,
         master=birth.master,
         watches=birth.watches,
     )

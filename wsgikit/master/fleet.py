@@ -34,7 +34,7 @@ _QUICK = 1.0  # a worker that was ready for less died "at once"
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 15.0
 _TICK = 1.0
-_STARTING_TICK = 0.02  # how soon it is seen that a worker is ready
+_STARTING_TICK = 0.05  # how soon it is seen that a worker is ready, if it may not tell us
 _REPORT = 65536
 
 
@@ -153,7 +153,7 @@ class Fleet:
 
     def patience(self, now: float) -> float:
         """Seconds until `tend` has something to do, when no signal comes."""
-        times = [_TICK]
+        times = [_TICK, self.settings.worker_timeout / 4 or _TICK]
         for child in self.children:
             if child.leave_by is not None:
                 times.append(child.leave_by - now)

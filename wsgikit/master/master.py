@@ -25,6 +25,7 @@ from wsgikit.master.activation import activated_binds, take_activated
 from wsgikit.master.child import LOAD_FAILED, Birth, explain
 from wsgikit.master.fleet import Fleet
 from wsgikit.master.generation import open_generation
+from wsgikit.master.notify import READY, STOPPING, Notifier, reloading
 from wsgikit.master.pidfile import PidFile
 from wsgikit.master.plan import Plan
 from wsgikit.master.private import PrivateFolder
@@ -37,6 +38,7 @@ from wsgikit.scoreboard import Scoreboard
 log = logging.getLogger("wsgikit.error")
 
 _FEWEST_SLOTS = 256
+_SWEEP = 1.0  # seconds between two looks for slots whose worker is gone
 
 
 class Master(Supervisor):
@@ -59,6 +61,8 @@ class Master(Supervisor):
         self._reload = reload
         self._announce = announce or _log_addresses
         self._again = False
+        self._notifier = Notifier()
+        self._sweep_at = 0.0
         self._opened = 0
         self._folder = PrivateFolder()
         self._pidfile = PidFile(plan.settings.pid)
@@ -90,12 +94,15 @@ class Master(Supervisor):
             self._again = True  # what was read for the reload under way may be older than this signal
             return
         log.info("reload")
+        self._notifier.tell(reloading())
         try:
             self._begin(self._reload() if self._reload is not None else self._plan)
         except Exception as error:
             log.error("reload failed, the running workers stay:\n%s", explain(error))
+            self.reload_ended()
 
     def reload_ended(self) -> None:
+        self._notifier.tell(READY)
         if self._again:
             self._again = False
             self.hang_up()
@@ -103,6 +110,16 @@ class Master(Supervisor):
     def serving(self, first: bool) -> None:
         workers = sum(post.group.settings.workers for post in self.current.posts) if self.current else 0
         log.info("%s: %d workers are ready", "started" if first else "reloaded", workers)
+
+    def tend(self, now: float) -> None:
+        super().tend(now)
+        if now >= self._sweep_at:
+            # Workers of a preloader that was killed: they leave by themselves, and nobody waits for them.
+            self._sweep_at = now + _SWEEP
+            self.board.sweep()
+
+    def stopped(self) -> None:
+        self._notifier.tell(STOPPING)
 
     def failed(self, report: str) -> None:
         self.status = LOAD_FAILED

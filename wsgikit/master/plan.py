@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -63,6 +64,8 @@ class WorkerSpec:
     reopen_logs: Callable[[], None] | None = None
     lifeline: int = -1
     """Pipe end that reaches its end when the process that forked this one is gone."""
+    parent: int = 0
+    """Process id of the one that forked this one: the master, or a preloader."""
     master: int = 0
     """Process id of the master, which HUP tells to reload."""
     watches: bool = False
@@ -71,6 +74,15 @@ class WorkerSpec:
     def retire(self, reason: str) -> None:
         """Ask for a successor: the worker goes on serving until that one is ready, then it gets TERM."""
         self.slot.cells[STATE] = RETIRING
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Have the parent look at our slot now; it looks by itself at the latest after a second."""
+        if os.getppid() == self.parent:
+            try:
+                os.kill(self.parent, signal.SIGCHLD)  # wakes its loop and means nothing else
+            except PermissionError:
+                pass  # we gave up the right with our user
 
     def serve(self, worker: Servable) -> None:
         """Run the worker with the signals of a worker process: TERM graceful, INT and QUIT fast, USR1 reopens logs."""

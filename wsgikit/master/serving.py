@@ -30,6 +30,7 @@ def serve(spec: WorkerSpec, worker: Servable) -> None:
 
         restart_on_change(spec.master, spec.settings)
     spec.slot.cells[STATE] = READY
+    spec.nudge()
     try:
         worker.run()
     finally:

@@ -166,13 +166,13 @@ def _open_tcp(address: Address, bind: BindSettings, binds: Sequence[BindSettings
 
 def _resolve(address: Address) -> tuple[int, tuple[str, int]]:
     """Family and socket address; of a name with several, an IPv4 one."""
-    flags = socket.AI_PASSIVE
+    host = address.host
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=flags)
+        # As bytes: for text Python loads its IDNA codec with the whole Unicode database.
+        name: str | bytes = host.encode("ascii") if host.isascii() else host
+        found = socket.getaddrinfo(name, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise ConfigError(
-            f"bind {address.text!r}: cannot resolve {address.host!r}: {error.strerror or error}"
-        ) from None
+        raise ConfigError(f"bind {address.text!r}: cannot resolve {host!r}: {error.strerror or error}") from None
     family, _, _, _, where = min(found, key=lambda item: item[0] != socket.AF_INET)
     return family, where  # type: ignore[return-value]  # typeshed: an address may be (int, bytes) without IPv6
 

@@ -70,6 +70,9 @@ class Supervisor:
     def failed(self, report: str) -> None:
         """The first generation cannot start; all is being stopped."""
 
+    def stopped(self) -> None:
+        """All workers are about to be told to leave."""
+
     def hang_up(self) -> None:
         """HUP."""
 
@@ -159,6 +162,7 @@ class Supervisor:
             self._stop(signal.SIGINT, FAST)
 
     def _stop(self, signum: int, within: float) -> None:
+        self.stopped()
         self._stop_by = monotonic() + within
         if self.incoming is not None:
             self.shut(self.incoming.only_here(self.current))
@@ -254,6 +258,7 @@ class Supervisor:
             groups=generation.groups,
             lifeline=self._ends[0],
             report=report,
+            parent=os.getpid(),
             master=self.master,
             watches=watches,
         )

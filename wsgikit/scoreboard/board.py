@@ -110,6 +110,16 @@ class Scoreboard:
         cells[STATE] = FREE
         self._header[_VERSION] += 1
 
+    def sweep(self) -> None:
+        """Release slots whose worker is gone although nobody released them: its own parent died first."""
+        if any(_is_gone(slot.cells[PID]) for slot in self.live()):
+            self._locks.run(_SLOT_LOCK, self._sweep)
+
+    def _sweep(self) -> None:
+        for slot in self.live():
+            if _is_gone(slot.cells[PID]):
+                self._empty(slot)
+
     def live(self) -> Iterator[Slot]:
         """Slots that are taken."""
         return (slot for slot in self.slots[: self._header[_USED]] if slot.cells[STATE] != FREE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import signal
 import socket
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from wsgikit.errors import ConfigError, LoadError
 from wsgikit.master.child import explain, send_report
+from wsgikit.master.notify import READY, Notifier, reloading
 from wsgikit.master.pidfile import PidFile
 from wsgikit.master.private import PrivateFolder, check_names
 from wsgikit.master.privileges import identity
@@ -251,6 +253,30 @@ def test_a_socket_from_systemd_stays_open_for_the_next_one() -> None:
         refuse_new([listener])
         close_listeners([listener])
         socket.create_connection(given.getsockname(), 5).close()
+
+
+# The service manager
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told(abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"@wsgikit-notify-{os.getpid()}" if abstract else "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name.replace("@", "\0"))
+        manager.settimeout(5)
+        environ = {"NOTIFY_SOCKET": name}
+        notifier = Notifier(environ)
+        assert environ == {}, "children do not speak for the service"
+        notifier.tell(READY)
+        assert manager.recv(100) == b"READY=1"
+        notifier.tell(reloading())
+        assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=[0-9]+", manager.recv(100))
+    notifier.tell(READY)  # nobody listens any more
+
+
+def test_without_a_manager_nothing_is_told() -> None:
+    Notifier({}).tell(READY)
 
 
 # Reports

@@ -83,6 +83,18 @@ def test_a_slot_that_nobody_released_is_taken_over_when_its_worker_is_gone(board
     assert board.totals()[cells.REQUESTS] == 9
 
 
+def test_a_sweep_releases_the_slots_of_processes_that_are_gone(board: Scoreboard) -> None:
+    gone, here, unborn = board.claim(), board.claim(), board.claim()
+    assert gone is not None
+    assert here is not None
+    assert unborn is not None
+    gone.cells[cells.PID], here.cells[cells.PID] = dead_pid(), os.getpid()
+    gone.cells[cells.REQUESTS] = 3
+    board.sweep()
+    assert [slot.index for slot in board.live()] == [here.index, unborn.index]
+    assert board.totals()[cells.REQUESTS] == 3
+
+
 def test_a_release_that_was_cut_short_does_not_block_readers(board: Scoreboard) -> None:
     slot = board.claim()
     assert slot is not None
