@@ -49,6 +49,7 @@ class BasicAuth:
     """Asks for a name and a password. See the module for the options."""
 
     traits = frozenset({"authenticates"})
+    secrets = frozenset({"users"})  # not for describe(), which goes into logs
 
     def __init__(
         self,

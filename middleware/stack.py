@@ -142,7 +142,9 @@ class Use(Generic[P]):
         return frozenset(getattr(self.factory, "traits", ()))
 
     def __repr__(self) -> str:
-        shown = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.options.items())]
+        secrets = getattr(self.factory, "secrets", ())
+        options = ((name, "..." if name in secrets else repr(value)) for name, value in self.options.items())
+        shown = [*map(repr, self.args), *(f"{name}={text}" for name, text in options)]
         if self.when is not None:
             shown.append(f"when={described(self.when)}")
         return f"{self.name}({', '.join(shown)})"

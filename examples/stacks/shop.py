@@ -16,24 +16,26 @@ PAGE = "<!doctype html><title>Shop</title><h1>Shop</h1>" + "<p>Tea, coffee, cups
 def shop(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
     path = environ.get("PATH_INFO", "/")
     if path == "/":
-        return text(start_response, "200 OK", PAGE, "text/html; charset=utf-8")
+        return text(environ, start_response, "200 OK", PAGE, "text/html; charset=utf-8")
     if path == "/events":
         start_response("200 OK", [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")])
         return events()
     if path == "/upload" and environ["REQUEST_METHOD"] == "POST":
-        return text(start_response, "200 OK", f"{len(environ['wsgi.input'].read())} bytes\n")
+        return text(environ, start_response, "200 OK", f"{len(environ['wsgi.input'].read())} bytes\n")
     if path == "/who":
         facts = ("REMOTE_ADDR", "REMOTE_USER", "wsgi.url_scheme", "HTTP_HOST", "wsgikit.request_id")
-        return text(start_response, "200 OK", "".join(f"{name}: {environ.get(name)}\n" for name in facts))
+        return text(environ, start_response, "200 OK", "".join(f"{name}: {environ.get(name)}\n" for name in facts))
     if path == "/fail":
         raise RuntimeError("the till is broken")
-    return text(start_response, "404 Not Found", "There is no such page in the shop.\n")
+    return text(environ, start_response, "404 Not Found", "There is no such page in the shop.\n")
 
 
-def text(start_response: Start, status: str, body: str, media: str = "text/plain; charset=utf-8") -> Iterable[bytes]:
+def text(
+    environ: dict[str, Any], start_response: Start, status: str, body: str, media: str = "text/plain; charset=utf-8"
+) -> Iterable[bytes]:
     data = body.encode()
     start_response(status, [("Content-Type", media), ("Content-Length", str(len(data)))])
-    return [data]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [data]
 
 
 def events() -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from wsgikit.middleware import passwords as passwords_module
 from wsgikit.middleware.basic_auth import BasicAuth
 from wsgikit.middleware.ip_allow import IpAllow
 from wsgikit.middleware.passwords import PasswordFile, Remembered
+from wsgikit.middleware.stack import Stack, Use
 
 # one round: these tests are not about the strength of the hash
 HASH = generate_password_hash("secret", "pbkdf2:sha256:1")
@@ -181,6 +182,11 @@ def test_wrong_options_are_refused(options: Any, message: str) -> None:
 )
 def test_addresses(options: Any, address: str, code: int) -> None:
     assert drive(IpAllow(whoami, **options), make_environ(REMOTE_ADDR=address)).code == code
+
+
+def test_a_description_does_not_tell_passwords() -> None:
+    described = Stack(whoami, [Use(BasicAuth, users={"ada": "plain:secret"}, realm="Staff")]).describe()
+    assert described.splitlines()[0] == "BasicAuth(users=..., realm='Staff')"
 
 
 def test_an_address_list_needs_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from wsgikit.middleware import NAMES
@@ -19,7 +20,7 @@ def test_every_middleware_has_a_line_and_a_section() -> None:
 
 def test_indented_blocks_stand_alone_so_that_markdown_shows_them_as_code() -> None:
     lines = middleware_page().splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in itertools.pairwise(lines):
         if before and line:
             assert before.startswith("    ") == line.startswith("    "), f"{before!r} then {line!r}"
 
