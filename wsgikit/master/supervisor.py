@@ -314,14 +314,13 @@ class Supervisor:
         self.board.release(child.slot)
         delay = fleet.gone(child, now)
         what = f"{fleet.name}worker {child.pid} {_describe(status)}"
-        if report:
-            what = f"{what}:\n{report}"
+        story = f"{what}:\n{report}" if report else what
         if generation is self.incoming and child.ready_at is None:
-            self._abandon(generation, what)
+            self._abandon(generation, story)
         elif child.leave_by is not None:
-            log.debug("%s", what)
+            log.debug("%s", what)  # the same story as the first one of its generation, if it has any
         else:
-            log.error("%s%s", what, f"\nthe next one starts in {delay:g} s" if delay else "")
+            log.error("%s%s", story, f"\nthe next one starts in {delay:g} s" if delay else "")
 
     def close(self) -> None:
         """Give back what the constructor opened."""
