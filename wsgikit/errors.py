@@ -7,6 +7,8 @@
             LimitError    they are well-formed but larger than a limit allows
         Disconnected      the peer has gone; nothing more can be sent to or read from it
         PeerTimeout       the peer took longer than a timeout allows
+        UpstreamError     a server that we are the client of cannot be reached, or its answer cannot be used
+            UpstreamTimeout   it took longer than a timeout allows
 
 Parsers raise; one edge (the protocol shell) turns codes into answers.
 """
@@ -55,3 +57,29 @@ class PeerTimeout(WsgikitError):
         super().__init__(f"no progress in {phase} for {seconds:g} s")
         self.phase = phase
         self.seconds = seconds
+
+
+class UpstreamError(WsgikitError):
+    """A request to an upstream failed.
+
+    `endpoint` is its URL, `phase` where it failed ("resolve", "connect", "tls", "send", "head", "body"), `detail` is
+    text for the log, never for the client. `reused`: the connection had served a request before, so that the upstream
+    may have closed it while the request was on its way. `answered`: a byte of the response had come. `status` is what a
+    gateway answers with.
+    """
+
+    status = 502
+
+    def __init__(self, endpoint: str, phase: str, detail: str, *, reused: bool = False, answered: bool = False) -> None:
+        super().__init__(f"{endpoint}: {phase}: {detail}")
+        self.endpoint = endpoint
+        self.phase = phase
+        self.detail = detail
+        self.reused = reused
+        self.answered = answered
+
+
+class UpstreamTimeout(UpstreamError):
+    """An upstream took longer than the timeout of a phase allows."""
+
+    status = 504

@@ -42,20 +42,21 @@ class Connector:
             self._context = make_context(tls) if isinstance(tls, TlsSettings) else tls
 
     def connect(self, watch: int = -1) -> Connection:
-        """A new connection. UpstreamError and UpstreamTimeout name the phase; Disconnected: the peer of `watch` left."""
-        deadline = monotonic() + self.settings.connect_timeout
+        """A new connection. UpstreamError names the phase; Disconnected: the peer of `watch` has left."""
         problem: OSError | None = None
-        for family, address in self._places():
+        places = self._places()
+        deadline = monotonic() + self.settings.connect_timeout
+        for tried, (family, address) in enumerate(places):
             try:
-                connection = _open(family, address, watch, deadline)
+                # an address that swallows packets leaves time for those after it
+                share = (deadline - monotonic()) / (len(places) - tried)
+                connection = _open(family, address, watch, monotonic() + share)
             except OSError as error:
                 problem = error
                 continue
-            if connection is None:
-                break
-            if self.origin.scheme == "https":
-                return self._secured(connection, watch)
-            return connection
+            if connection is not None:
+                return self._secured(connection, watch) if self.origin.scheme == "https" else connection
+            problem = None
         if problem is None:
             raise UpstreamTimeout(self.origin.url, "connect", f"nothing within {self.settings.connect_timeout:g} s")
         raise UpstreamError(self.origin.url, "connect", str(problem)) from problem
@@ -81,7 +82,10 @@ class Connector:
         secured: TlsConnection | None = None
         try:
             sock = self._context.wrap_socket(  # type: ignore[union-attr]  # prepare() has made it
-                connection.sock, do_handshake_on_connect=False, server_hostname=self._name or origin.host
+                connection.sock,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,
+                server_hostname=self._name or origin.host,
             )
             secured = TlsConnection(sock)
             secured.watch(watch)

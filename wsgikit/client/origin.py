@@ -1,7 +1,7 @@
 """Where requests go: the URL of an upstream, taken apart.
 
-Owns the grammar of endpoint URLs: `http://host:port/base`, `https://...`, `http+unix:/run/app.sock`. Must not know how a
-connection is made.
+Owns the grammar of endpoint URLs: `http://host:port/base`, `https://...`, `http+unix:/run/app.sock`. Must not know how
+a connection is made.
 """
 
 from __future__ import annotations

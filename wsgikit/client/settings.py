@@ -56,7 +56,7 @@ class ClientSettings:
     """How long 100 (Continue) is waited for before a body is sent all the same (RFC 9110 10.1.1)."""
 
     keep_alive: float = 4.0
-    """How long an unused connection is kept. Shorter than what servers keep theirs (Node and Apache 5 s, nginx 75 s)."""
+    """How long an unused connection is kept. Shorter than servers keep theirs (Node and Apache 5 s, nginx 75 s)."""
 
     max_idle: int = 32
     """Unused connections kept for each endpoint."""

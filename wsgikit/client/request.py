@@ -1,0 +1,120 @@
+"""A request as bytes: the head that the caller's fields make, checked, and how its body is framed.
+
+Adds nothing and changes nothing. Owns what must hold so that one request is one request to every reader: a target
+without spaces, names that are tokens, no CR, LF or NUL in a value, and one framing that fits the body (RFC 9112 6.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from wsgikit.wire.http11.grammar import DIGITS, TARGET_RUN, TOKEN
+
+Fields = Sequence[tuple[bytes, bytes]]
+
+_ORDINARY, _LENGTH, _CODING, _EXPECT, _UPGRADE = range(5)
+_UNSET = -1
+_ROLES = {
+    b"content-length": _LENGTH,
+    b"transfer-encoding": _CODING,
+    b"expect": _EXPECT,
+    b"upgrade": _UPGRADE,
+}
+_LEARNED = 1024  # spellings of field names that have passed; there are some dozens
+_roles: dict[bytes, int] = {}
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """What to send.
+
+    method    a token, as it is
+    target    the request target in the form it is to be sent (RFC 9112 3.2)
+    fields    all field lines, Host and the framing of the body included
+    body      bytes, or an iterable of blocks; None without a body
+    trailers  field lines after a chunked body; read once the body is through
+    early     called with the fields of each 103 (RFC 8297) that comes before the response
+    watch     a descriptor: if its peer leaves, the exchange ends with Disconnected; -1: none
+    deadline  monotonic seconds at which everything must be over; 0: none
+    """
+
+    method: str
+    target: bytes
+    fields: Fields
+    body: bytes | Iterable[bytes] | None = None
+    trailers: Fields = ()
+    early: Callable[[list[tuple[bytes, bytes]]], object] | None = None
+    watch: int = -1
+    deadline: float = 0.0
+
+
+class Outgoing:
+    """A request ready to send.
+
+    `head` in bytes; `blocks`: the body, None without one; `length`: of the body, None for chunks; `expects`: 100
+    (Continue) is to be waited for; `upgrades`: 101 is an answer to it.
+    """
+
+    __slots__ = ("blocks", "expects", "head", "length", "upgrades")
+
+    def __init__(self, request: Request) -> None:
+        """Raises ValueError for a request that is none."""
+        self.length: int | None = _UNSET
+        self.expects = self.upgrades = False
+        lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.target)]
+        for name, value in request.fields:
+            role = _roles.get(name)
+            if role is None:
+                role = _learn(name)
+            if role:
+                self._note(role, value, request)
+            lines.append(b"%b: %b" % (name, value))
+        breaks = len(lines) + 1
+        lines += (b"", b"")
+        self.head = head = b"\r\n".join(lines)
+        # Three scans in C instead of a pattern for each value: whatever splits the head shows here.
+        if head.count(b"\r") != breaks or head.count(b"\n") != breaks or b"\0" in head:
+            raise ValueError("CR, LF or NUL in the head of a request")
+        if request.method not in _METHODS and not TOKEN.fullmatch(request.method.encode("ascii")):
+            raise ValueError(f"{request.method!r:.40} is no method")
+        if not request.target or TARGET_RUN.fullmatch(request.target) is None:
+            raise ValueError(f"{request.target!r:.80} is no request target (RFC 9112 3.2)")
+        self.blocks = self._body(request.body)
+
+    def _note(self, role: int, value: bytes, request: Request) -> None:
+        if role == _LENGTH:
+            if self.length != _UNSET or not DIGITS.fullmatch(value) or len(value) > 18:
+                raise ValueError("Content-Length twice, beside Transfer-Encoding, or not digits (RFC 9112 6.3)")
+            self.length = int(value)
+        elif role == _CODING:
+            if self.length != _UNSET or value.lower() != b"chunked":
+                raise ValueError("Transfer-Encoding other than chunked, or beside Content-Length (RFC 9112 6.1)")
+            self.length = None
+        elif role == _EXPECT:
+            self.expects = value.lower() == b"100-continue" and request.body is not None
+        else:
+            self.upgrades = True
+
+    def _body(self, body: bytes | Iterable[bytes] | None) -> Iterator[bytes] | None:
+        if self.length == _UNSET:
+            self.length = 0
+        if body is None:
+            if self.length != 0:
+                raise ValueError("the fields announce a body, and there is none (RFC 9112 6.3)")
+            return None
+        if isinstance(body, bytes):
+            if self.length is not None and self.length != len(body):
+                raise ValueError(f"Content-Length {self.length} for a body of {len(body)} bytes (RFC 9110 8.6)")
+            return iter((body,))
+        return iter(body)
+
+
+def _learn(name: bytes) -> int:
+    if TOKEN.fullmatch(name) is None:
+        raise ValueError(f"{name!r:.80} is no field name (RFC 9110 5.6.2)")
+    role = _ROLES.get(name.lower(), _ORDINARY)
+    if len(_roles) < _LEARNED:
+        _roles[name] = role
+    return role

@@ -1,0 +1,196 @@
+"""A response: its head, and its body as it arrives.
+
+Owns the end of the exchange: where the body ends, whether the connection may serve another request, and that a body
+which was cut short never looks whole. Must not know where connections come from: a callback takes them back.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+from wsgikit.client.connection import Connection
+from wsgikit.client.exchange import Exchange
+from wsgikit.client.request import Request
+from wsgikit.client.settings import ClientSettings
+from wsgikit.errors import LimitError, ProtocolError, UpstreamError, UpstreamTimeout
+from wsgikit.wire.http11 import CloseDecoder, Decoder, ResponseHead, response_decoder
+
+Fields = list[tuple[bytes, bytes]]
+
+
+class Response:
+    """What an upstream answered. Used by one thread. Close it, or read it to its end, else its connection is lost.
+
+    `status`, `reason` and `fields` as they came (order, case, repetitions); `head`: version, length, framing;
+    `trailers` once the body is through; `done`: it is; `whole`: the upstream took the whole request.
+    """
+
+    __slots__ = ("_block", "_connection", "_deadline", "_decoder", "_release", "_settings", "_url", "head", "whole")
+
+    def __init__(
+        self,
+        url: str,
+        connection: Connection,
+        settings: ClientSettings,
+        exchange: Exchange,
+        release: Callable[[Connection], object],
+    ) -> None:
+        self._url = url
+        self._settings = settings
+        self._release = release
+        self._connection: Connection | None = connection
+        self._decoder: Decoder | None = None
+        self._block = b""
+        self._deadline = 0.0
+        self.whole = exchange.whole
+        self.head: ResponseHead = exchange.head  # type: ignore[assignment]  # run() has set it
+
+    def begin(self, request: Request, rest: bytes) -> None:
+        """Take up the bytes that came with the head. Raises UpstreamError for a body that is broken already."""
+        self._deadline = request.deadline
+        head = self.head
+        if head.status == 101 or (request.method == "CONNECT" and head.status < 300):
+            self._block = rest  # another protocol begins here; see detach()
+            return
+        decoder = self._decoder = response_decoder(request.method, head, self._settings.limits)
+        if decoder is None:
+            self._finish(clean=not rest)
+        elif rest:
+            self._block = self._feed(decoder, rest)
+
+    @property
+    def status(self) -> int:
+        return self.head.status
+
+    @property
+    def reason(self) -> bytes:
+        return self.head.reason
+
+    @property
+    def fields(self) -> Fields:
+        return self.head.fields
+
+    @property
+    def trailers(self) -> Fields:
+        return self._decoder.trailers if self._decoder is not None else []
+
+    @property
+    def done(self) -> bool:
+        """All of the body has been read."""
+        return self._connection is None and not self._block
+
+    @property
+    def arrived(self) -> bool:
+        """All of the body has come; read() gives the rest of it without waiting."""
+        return self._connection is None
+
+    def get_all(self, name: bytes) -> list[bytes]:
+        """The values of a field; `name` in lower case."""
+        return [value for key, value in self.head.fields if key.lower() == name]
+
+    def read(self, patience: float | None = None) -> bytes | None:
+        """The next part of the body as soon as there is one; b"" at its end, None after `patience` seconds without.
+
+        UpstreamError: it was cut short, or broke its framing; UpstreamTimeout; Disconnected: the watched peer has left.
+        """
+        if self._block:
+            block, self._block = self._block, b""
+            return block
+        connection, decoder = self._connection, self._decoder
+        if connection is None or decoder is None:
+            return b""
+        try:
+            return self._next(connection, decoder, patience)
+        except BaseException:
+            self.close()
+            raise
+
+    def _next(self, connection: Connection, decoder: Decoder, patience: float | None) -> bytes | None:
+        settings = self._settings
+        now = monotonic()
+        end = now + settings.idle_timeout
+        if self._deadline:
+            end = min(end, self._deadline)
+        pause = end if patience is None else min(end, now + patience)
+        while True:
+            try:
+                data = connection.receive(pause)
+            except OSError as error:
+                raise UpstreamError(self._url, "body", str(error), answered=True) from error
+            if data is None:
+                if pause < end:
+                    return None
+                raise UpstreamTimeout(self._url, "body", f"nothing within {settings.idle_timeout:g} s", answered=True)
+            if not data:
+                self._end(decoder)
+                return b""
+            block = self._feed(decoder, data)
+            if block or decoder.done:
+                return block
+
+    def _feed(self, decoder: Decoder, data: bytes) -> bytes:
+        try:
+            block = decoder.feed(data)
+        except ProtocolError as error:
+            self.close()
+            raise UpstreamError(self._url, "body", str(error), answered=True) from error
+        if decoder.done:
+            # Before the caller has dealt with the last block, another request may use the connection.
+            self._finish(clean=not decoder.rest)
+        return block
+
+    def _end(self, decoder: Decoder) -> None:
+        try:
+            decoder.eof()
+        except ProtocolError as error:
+            raise UpstreamError(self._url, "body", str(error), answered=True) from error
+        self._finish(clean=False)
+
+    def _finish(self, *, clean: bool) -> None:
+        """The response is complete. `clean`: nothing has come behind it."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        # What a peer sends unasked behind a response would be read as the next one.
+        if clean and self.whole and self.head.keep_alive and not isinstance(self._decoder, CloseDecoder):
+            self._release(connection)
+        else:
+            connection.close()
+
+    def read_all(self, limit: int) -> bytes:
+        """The rest of the body. LimitError when it is more than `limit` bytes; else as read()."""
+        parts: list[bytes] = []
+        for block in self:
+            parts.append(block)
+            limit -= len(block)
+            if limit < 0:
+                self.close()
+                raise LimitError("response-body-too-large", 502)
+        return b"".join(parts)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.read():
+            yield block
+
+    def detach(self) -> tuple[socket.socket, bytes]:
+        """After 101, or 2xx to CONNECT: the socket, blocking, and the bytes that have come on it already."""
+        connection, self._connection = self._connection, None
+        if connection is None or self._decoder is not None:
+            raise RuntimeError("only a connection that has changed its protocol can be taken over (RFC 9110 7.8)")
+        block, self._block = self._block, b""
+        return connection.detach(), block
+
+    def close(self) -> None:
+        """Let go. A response that is not read to its end takes its connection with it. May be called twice."""
+        connection, self._connection = self._connection, None
+        self._block = b""
+        if connection is not None:
+            connection.close()
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
