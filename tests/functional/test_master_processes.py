@@ -380,6 +380,16 @@ def test_a_worker_that_dies_at_once_is_replaced_ever_more_slowly(served: Served)
     assert served.ask()["version"] == "two"
 
 
+def test_a_worker_that_stops_serving_is_replaced(served: Served) -> None:
+    served.start(workers=1)
+    served.version("leaves")
+    served.tell("crash")
+    signs = ("stopped without being told", "ended with status 0")
+    until(lambda: any(sign in served.log for sign in signs), lambda: "its end in the log", served.process)
+    served.version("two")
+    assert served.ask()["version"] == "two"
+
+
 def test_a_wedged_worker_shows_its_stacks_and_is_replaced(either: Served) -> None:
     either.start(workers=1, worker_timeout=0.3)
     pid = either.ask()["pid"]

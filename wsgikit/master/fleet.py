@@ -19,7 +19,7 @@ from typing import Protocol
 
 from wsgikit.master.settings import GroupSettings, MasterSettings
 from wsgikit.scoreboard import Slot
-from wsgikit.scoreboard.cells import HEARTBEAT, READY, RETIRING, STARTING, STATE
+from wsgikit.scoreboard.cells import HEARTBEAT, READY, RETIRING, STARTING, STATE, STOPPED
 
 log = logging.getLogger("wsgikit.error")
 
@@ -39,9 +39,12 @@ _REPORT = 65536
 
 
 class Child:
-    """A forked process and what the parent knows of it. `leave_by`: when it is killed, None while it may stay."""
+    """A forked process and what the parent knows of it.
 
-    __slots__ = ("beat", "born", "killed", "leave_by", "pid", "ready_at", "report", "slot", "stale", "watches")
+    leave_by: when it is killed, None while it may stay. told: its end is our wish.
+    """
+
+    __slots__ = ("beat", "born", "killed", "leave_by", "pid", "ready_at", "report", "slot", "stale", "told", "watches")
 
     def __init__(self, pid: int, slot: Slot, report: int, born: float, watches: bool = False) -> None:
         self.pid = pid
@@ -51,6 +54,7 @@ class Child:
         self.watches = watches
         self.ready_at: float | None = None
         self.leave_by: float | None = None
+        self.told = False
         self.killed = False
         self.beat = 0
         self.stale = 0.0
@@ -130,6 +134,7 @@ class Fleet:
         deadline = now + within + KILL_SLACK * (2 if self.preloads else 1)
         if child.leave_by is None or deadline < child.leave_by:
             child.leave_by = deadline
+            child.told = True
             self.crew.send(child, signum)
 
     def resize(self, change: int) -> None:
@@ -139,8 +144,10 @@ class Fleet:
     def gone(self, child: Child, now: float) -> float:
         """A child was waited for. Seconds until it is replaced."""
         self.children.remove(child)
-        if child.leave_by is not None:
-            return 0.0
+        return 0.0 if child.told else self._count(child, now)
+
+    def _count(self, child: Child, now: float) -> float:
+        """A worker ended that should not have: seconds until the next one may start."""
         if child.ready_at is not None and now - child.ready_at >= _QUICK:
             self.failures = 0
             return 0.0
@@ -179,6 +186,12 @@ class Fleet:
             return
         if child.ready_at is None:
             child.ready_at = now
+        if child.state == STOPPED:
+            # What is left of it, a thread of the app perhaps, gets no longer than others.
+            log.error("%sworker %d stopped without being told", self.name, child.pid)
+            self._count(child, now)
+            child.told, child.leave_by = True, now + self.settings.graceful_timeout
+            return
         self._check_heartbeat(child, now, passed)
 
     def _check_heartbeat(self, child: Child, now: float, passed: float) -> None:
@@ -191,6 +204,7 @@ class Fleet:
         child.stale += passed
         if child.stale > limit:
             log.error("%sworker %d has been stuck for %g s: its stacks follow", self.name, child.pid, limit)
+            child.told = True
             self._end_wedged(child, now)
 
     def _end_wedged(self, child: Child, now: float) -> None:

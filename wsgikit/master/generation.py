@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from wsgikit.errors import ConfigError
@@ -25,14 +26,29 @@ class Post:
     fleet: Fleet
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order to leave: the signal for the workers, the time by which they must be gone, and how to close listeners
+    before the workers that have them are told."""
+
+    signum: int
+    by: float
+    shut: Callable[[Sequence[OpenListener]], None]
+
+
 @dataclass(slots=True, kw_only=True)
 class Generation:
-    """`number` counts from 1. `groups`: private address of each named group."""
+    """`number` counts from 1. `groups`: private address of each named group.
+
+    A graceful order reaches the front group first and the others when it is gone, because it forwards to them.
+    """
 
     number: int
     plan: Plan
     posts: list[Post]
     groups: dict[str, str] = field(default_factory=dict)
+    _order: Order | None = None
+    _all_told: bool = False
 
     @property
     def fleets(self) -> Iterator[Fleet]:
@@ -50,13 +66,30 @@ class Generation:
     def is_ready(self) -> bool:
         return all(fleet.is_ready for fleet in self.fleets)
 
+    @property
+    def has_left(self) -> bool:
+        return self._all_told and not any(self.children)
+
     def tend(self, now: float) -> None:
         for fleet in self.fleets:
             fleet.tend(now)
+        if self._order is not None and not self._all_told:
+            front = (post.fleet for post in self.posts if not post.group.settings.name)
+            if not any(fleet.children for fleet in front):
+                self._all_told = True
+                self._tell(self._order, self.posts, now)
 
-    def leave(self, now: float, signum: int, within: float) -> None:
-        for fleet in self.fleets:
-            fleet.leave(now, signum, within)
+    def leave(self, order: Order, now: float) -> None:
+        """Tell the workers to leave; a second order with a nearer end hurries them."""
+        self._order = order
+        self._all_told = self._all_told or order.signum != signal.SIGTERM
+        self._tell(order, [post for post in self.posts if self._all_told or not post.group.settings.name], now)
+
+    def _tell(self, order: Order, posts: Sequence[Post], now: float) -> None:
+        # Listeners of all first: the last worker to close its copy knows that nobody else will empty the queue.
+        order.shut([listener for post in posts for listener in post.listeners])
+        for post in posts:
+            post.fleet.leave(now, order.signum, max(order.by - now, 0.0))
 
     def post_of(self, fleet: Fleet) -> Post:
         return next(post for post in self.posts if post.fleet is fleet)
@@ -65,12 +98,6 @@ class Generation:
         """The listeners that `other` does not have."""
         used = set() if other is None else {listener.sock for listener in other.listeners}
         return [listener for listener in self.listeners if listener.sock not in used]
-
-    @property
-    def stages(self) -> Iterator[list[Post]]:
-        """In which order groups can end: the front group forwards to the others, so they outlive it."""
-        yield [post for post in self.posts if not post.group.settings.name]
-        yield [post for post in self.posts if post.group.settings.name]
 
 
 def open_generation(

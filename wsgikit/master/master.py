@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from wsgikit import scoreboard
@@ -131,8 +131,7 @@ class Master(Supervisor):
             "systemd hold the sockets (socket activation) and restart the service"
         )
 
-    def shut(self, listeners: Iterable[OpenListener]) -> None:
-        listeners = list(listeners)
+    def shut(self, listeners: Sequence[OpenListener]) -> None:
         refuse_new(listeners)
         close_listeners(listeners)
 

@@ -12,14 +12,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from wsgikit.master.child import Birth, ignore_masters_signals, in_child, run_worker
 from wsgikit.master.fleet import Child, Fleet
-from wsgikit.master.generation import Generation
+from wsgikit.master.generation import Generation, Order
 from wsgikit.master.signals import LIFELINE, SignalPipe, held_back
 from wsgikit.master.sockets import OpenListener, close_listeners
+from wsgikit.master.waiting import describe, exit_code, reap_orphans
 from wsgikit.scoreboard import Scoreboard, Slot
 from wsgikit.scoreboard.cells import STARTING
 
@@ -48,7 +49,6 @@ class Supervisor:
         self.signals = SignalPipe(SIGNALS, lifeline)
         self._stop_by: float | None = None
         self._graceful = True
-        self._stage = 0
         self._ends = os.pipe()  # children hold the reading end: it ends when we are gone
         self._actions: dict[int, Callable[[], None]] = {
             LIFELINE: self.stop,
@@ -107,9 +107,7 @@ class Supervisor:
             generation.tend(now)
         if self.incoming is not None and self.incoming.is_ready:
             self._promote(self.incoming, now)
-        self._end_next_stage(now)
-        staying = (self.current, self.incoming)
-        self.generations = [each for each in self.generations if each in staying or any(each.children)]
+        self.generations = [generation for generation in self.generations if not generation.has_left]
 
     def begin(self, generation: Generation) -> None:
         """Start a generation beside the current one."""
@@ -119,29 +117,33 @@ class Supervisor:
     def _promote(self, generation: Generation, now: float) -> None:
         before, self.current, self.incoming = self.current, generation, None
         if before is not None:
-            self.shut(before.only_here(generation))
-            before.leave(now, signal.SIGTERM, before.plan.settings.graceful_timeout)
+            self._dismiss(before, generation, signal.SIGTERM, before.plan.settings.graceful_timeout)
         self.serving(before is None)
         self.reload_ended()
 
     def _abandon(self, generation: Generation, report: str) -> None:
         """A worker of a generation that never served failed: the generation before it stays, if there is one."""
-        self.incoming = None
-        self.shut(generation.only_here(self.current))
         if self.current is None:
             self.failed(report)
             self.stop_fast()
             return
-        generation.leave(monotonic(), signal.SIGINT, FAST)
+        self.incoming = None
+        self._dismiss(generation, self.current, signal.SIGINT, FAST)
         log.error("reload failed, the running workers stay:\n%s", report)
         self.reload_ended()
 
+    def _dismiss(self, generation: Generation, stays: Generation, signum: int, within: float) -> None:
+        """Let one generation go while another one stays: only what that one does not use is closed."""
+        used = {listener.sock for listener in stays.listeners}
+        now = monotonic()
+
+        def shut(listeners: Sequence[OpenListener]) -> None:
+            self.shut([listener for listener in listeners if listener.sock not in used])
+
+        generation.leave(Order(signum, now + within, shut), now)
+
     def _is_over(self, now: float) -> bool:
-        if self._stop_by is None:
-            return False
-        if now > self._stop_by + _UNKILLABLE:
-            return True
-        return self._stage == 1 and not any(any(each.children) for each in self.generations)
+        return self._stop_by is not None and (not self.generations or now > self._stop_by + _UNKILLABLE)
 
     # Signals
 
@@ -163,34 +165,13 @@ class Supervisor:
 
     def _stop(self, signum: int, within: float) -> None:
         self.stopped()
-        self._stop_by = monotonic() + within
-        if self.incoming is not None:
-            self.shut(self.incoming.only_here(self.current))
-            self.incoming = None
-        for stage in (0, 1) if signum == signal.SIGINT else (0,):
-            self._end_stage(stage, signum, within)
-
-    def _end_stage(self, stage: int, signum: int, within: float) -> None:
-        """Tell the workers of some groups to leave."""
-        self._stage = max(stage, self._stage)
-        posts = [post for generation in self.generations for post in list(generation.stages)[stage]]
-        for post in posts:
-            # Ours first: then the last worker to close its copy knows that nobody else will empty the queue.
-            if signum == signal.SIGTERM:
-                self.shut(post.listeners)
-            else:
-                close_listeners(post.listeners, remove=False)
         now = monotonic()
-        for post in posts:
-            post.fleet.leave(now, signum, within)
+        self._stop_by = now + within
+        self.incoming = None
+        for generation in self.generations:
+            generation.leave(Order(signum, self._stop_by, self.shut), now)
 
-    def _end_next_stage(self, now: float) -> None:
-        if self._stop_by is None or self._stage:
-            return
-        if not any(post.fleet.children for generation in self.generations for post in next(generation.stages)):
-            self._end_stage(1, signal.SIGTERM, max(self._stop_by - now, 0.0))
-
-    def shut(self, listeners: Iterable[OpenListener]) -> None:
+    def shut(self, listeners: Sequence[OpenListener]) -> None:
         """Close for good. Their workers may still have to empty the queues."""
         close_listeners(listeners, remove=False)
 
@@ -300,11 +281,11 @@ class Supervisor:
         """Wait for all children that have ended; also for adopted ones, where we are the first process."""
         for generation in self.generations:
             for fleet, child in list(generation.children):
-                status = _ended(child.pid)
+                status = exit_code(child.pid)
                 if status is not None:
                     self._gone(generation, fleet, child, status)
         if os.getpid() == 1:
-            _reap_orphans({child.pid for each in self.generations for _, child in each.children})
+            reap_orphans({child.pid for each in self.generations for _, child in each.children})
 
     def _gone(self, generation: Generation, fleet: Fleet, child: Child, status: int) -> None:
         now = monotonic()
@@ -313,11 +294,11 @@ class Supervisor:
         report = child.read_report()
         self.board.release(child.slot)
         delay = fleet.gone(child, now)
-        what = f"{fleet.name}worker {child.pid} {_describe(status)}"
+        what = f"{fleet.name}worker {child.pid} {describe(status)}"
         story = f"{what}:\n{report}" if report else what
         if generation is self.incoming and child.ready_at is None:
             self._abandon(generation, story)
-        elif child.leave_by is not None:
+        elif child.told:
             log.debug("%s", what)  # the same story as the first one of its generation, if it has any
         else:
             log.error("%s%s", story, f"\nthe next one starts in {delay:g} s" if delay else "")
@@ -326,35 +307,3 @@ class Supervisor:
         """Give back what the constructor opened."""
         for end in self._ends:
             os.close(end)
-
-
-def _ended(pid: int) -> int | None:
-    """Exit code of a child that has ended (negative: the signal), None while it runs."""
-    try:
-        found, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return 0  # somebody else waited for it
-    return os.waitstatus_to_exitcode(status) if found else None
-
-
-def _reap_orphans(ours: set[int]) -> None:
-    """Processes whose parent died come to the first process of a container; nobody else would wait for them."""
-    for _ in range(1000):
-        try:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        if found is None or found.si_pid in ours:
-            return
-        _ended(found.si_pid)
-
-
-def _describe(code: int) -> str:
-    if code >= 0:
-        return f"ended with status {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    hint = " (the system may be out of memory)" if code == -signal.SIGKILL else ""
-    return f"was killed by {name}{hint}"

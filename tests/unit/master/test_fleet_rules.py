@@ -11,7 +11,7 @@ import pytest
 from wsgikit.master.fleet import Child, Fleet
 from wsgikit.master.settings import GroupSettings, MasterSettings
 from wsgikit.scoreboard import Scoreboard
-from wsgikit.scoreboard.cells import HEARTBEAT, READY, RETIRING, STATE
+from wsgikit.scoreboard.cells import HEARTBEAT, READY, RETIRING, STATE, STOPPED
 
 
 class FakeCrew:
@@ -288,6 +288,23 @@ def test_a_worker_that_never_gets_ready_is_given_up(crew: FakeCrew) -> None:
     patient.tend()
     patient.tend(10_000)
     assert patient.sent() == []
+
+
+def test_a_worker_that_stopped_by_itself_is_replaced_with_back_off_even_if_it_lingers(crew: FakeCrew) -> None:
+    scene = Scene(crew, workers=1, graceful_timeout=30)
+    scene.tend()
+    for number, delay in ((1, 0.0), (2, 0.25), (3, 0.5)):
+        scene.child(number).slot.cells[STATE] = STOPPED
+        scene.tend()
+        if delay:
+            assert scene.pids == list(range(1, number + 1)), "no loop of forks"
+            scene.tend(delay + 0.01)
+        assert scene.pids == list(range(1, number + 2))
+    assert scene.sent() == []
+    scene.tend(31)
+    assert scene.sent() == [(1, signal.SIGKILL), (2, signal.SIGKILL), (3, signal.SIGKILL)]
+    assert scene.gone(1) == 0.0
+    assert scene.fleet.failures == 3, "counted once"
 
 
 def test_resizing_keeps_one_and_lets_the_oldest_go(crew: FakeCrew) -> None:

@@ -23,7 +23,7 @@ from wsgikit.master.refusal import refuse_new
 from wsgikit.master.settings import BindSettings
 from wsgikit.master.signals import LIFELINE, SignalPipe, held_back
 from wsgikit.master.sockets import close_listeners, open_listeners
-from wsgikit.master.supervisor import _describe
+from wsgikit.master.waiting import describe
 from wsgikit.master.watch import Watcher
 
 # Signals
@@ -317,7 +317,7 @@ def test_a_report_never_blocks_however_long_it_is() -> None:
 
 
 def test_ends_are_described() -> None:
-    assert _describe(3) == "ended with status 3"
-    assert _describe(-signal.SIGSEGV) == "was killed by SIGSEGV"
-    assert _describe(-signal.SIGKILL) == "was killed by SIGKILL (the system may be out of memory)"
-    assert _describe(-64 + 24) == "was killed by signal 40"
+    assert describe(3) == "ended with status 3"
+    assert describe(-signal.SIGSEGV) == "was killed by SIGSEGV"
+    assert describe(-signal.SIGKILL) == "was killed by SIGKILL (the system may be out of memory)"
+    assert describe(-64 + 24) == "was killed by signal 40"
