@@ -158,11 +158,11 @@ class Response(ResponseHead):
         """Begin another response instead of this one; no hook is asked about it.
 
         Legal until a non-empty block has gone out; after that the server raises, and so must you. `exc_info` defaults
-        to `sys.exc_info()`, so call it in an except block.
+        to `sys.exc_info()`, so call it in an except block. What the app still sends is thrown away.
         """
         exc_info = exc_info or sys.exc_info()
         try:
-            self._started, self._pending, self._transform = True, False, None
+            self._started, self._pending, self._transform = True, False, _ENDED
             self.status, self.headers = status, headers
             self._server_write = self._server_start(status, headers, exc_info)
         finally:
@@ -222,8 +222,7 @@ class Response(ResponseHead):
     def _whole(self, transform: Transform, body: bytes) -> bytes:
         self._seen += len(body)
         out = transform.whole(body)
-        if self._pending:  # and has not begun another response instead
-            self._transform = _ENDED
+        self._transform = _ENDED
         return out
 
     def end_body(self, before: int = 0) -> bytes:
@@ -258,6 +257,7 @@ class Response(ResponseHead):
             raise
         page = on_error(self)
         self.complete = True
+        self._transform = None
         if page:
             self.sent = True
         return page

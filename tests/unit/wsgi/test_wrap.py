@@ -167,8 +167,20 @@ def test_row_3_a_generator_returned_by_identity_is_not_transformed_when_it_chang
     def only_errors(response: Response) -> Transform | None:
         return Blocks(bytes.upper) if response.code == 500 else None
 
-    seen = drive(Layer(make("mind_changed_while_iterating"), on_body=only_errors))
-    assert (seen.status, seen.body) == ("500 Oops", WHOLE)
+    def app(environ: Any, start: Any) -> Any:
+        start("200 OK", [("Content-Type", "text/plain")])
+
+        def blocks() -> Any:
+            try:
+                raise ValueError
+            except ValueError:
+                start("500 Oops", [("Content-Type", "text/plain"), ("Content-Length", "5")], sys.exc_info())
+            yield b"sorry"
+
+        return blocks()
+
+    seen = drive(Layer(app, on_body=only_errors))
+    assert (seen.status, seen.body, seen.get("Content-Length")) == ("500 Oops", b"sorry", "5")
 
 
 @pytest.mark.parametrize("body", [None, untouched, upper, tapped])
@@ -201,7 +213,9 @@ def test_row_4_no_reference_to_the_exception_stays() -> None:
     refs: list[weakref.ref[Custom]] = []
 
     def app(environ: Any, start: Any) -> Any:
-        start("200 OK", [("Content-Type", "text/plain")])
+        write = start("200 OK", [("Content-Type", "text/plain")])
+        if environ["PATH_INFO"] == "/late":
+            write(b"begun")
         try:
             error = Custom()
             refs.append(weakref.ref(error))
@@ -214,8 +228,12 @@ def test_row_4_no_reference_to_the_exception_stays() -> None:
     gc.collect()
     gc.disable()
     try:
-        for body in (None, upper):
-            drive(Layer(app, on_body=body))
+        for path, body in (("/", None), ("/", upper), ("/late", None), ("/late", upper)):
+            seen = drive(Layer(app, on_body=body), make_environ(path=path))
+            assert (type(seen.error) is Custom) is (path == "/late")
+            if seen.error is not None:
+                seen.error.__traceback__ = None  # its frames are this test's gateway, too
+            del seen
             assert refs[-1]() is None
     finally:
         gc.enable()
@@ -362,6 +380,77 @@ def test_replace_knows_its_length_and_does_not_run_the_app_to_its_end() -> None:
         assert app.nexts <= 2
 
 
+class Marked(Transform):
+    """Keeps its first block for the end, and tells which of its methods made the body."""
+
+    def __init__(self) -> None:
+        self.kept = b""
+
+    def feed(self, block: bytes) -> bytes:
+        if self.kept:
+            return b"f(" + block + b")"
+        self.kept = block
+        return b""
+
+    def end(self) -> bytes:
+        return b"e(" + self.kept + b")"
+
+    def whole(self, body: bytes) -> bytes:
+        return b"w(" + body + b")"
+
+
+@pytest.mark.parametrize(
+    ("writes", "blocks", "declared", "body", "length"),
+    [
+        ([], [b"ab"], None, b"w(ab)", "5"),
+        ([], [b"a", b"b"], None, b"w(ab)", "5"),
+        ([b"a"], [b"b", b"c"], None, b"f(b)f(c)e(a)", "12"),
+        ([b"a"], [], None, b"e(a)", "4"),
+        ([b"ab"], [], 2, b"w(ab)", "5"),
+        ([b"a"], [b"b"], 1, b"w(a)", "4"),
+    ],
+)
+def test_whole_is_for_bodies_that_are_all_there(
+    writes: list[bytes], blocks: list[bytes], declared: int | None, body: bytes, length: str
+) -> None:
+    def app(environ: Any, start: Any) -> Any:
+        fields = [("Content-Type", "text/plain")] + [("Content-Length", str(declared))] * (declared is not None)
+        write = start("200 OK", fields)
+        for data in writes:
+            write(data)
+        return blocks
+
+    seen = drive(Layer(app, on_body=lambda response: Marked()))
+    assert (seen.body, seen.get("Content-Length")) == (body, length)
+
+
+def test_a_body_that_begins_with_an_empty_block_has_no_whole_as_its_head_is_out() -> None:
+    def app(environ: Any, start: Any) -> Any:
+        start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
+        yield b""
+        yield b"ab"
+
+    seen = drive(Layer(app, on_body=lambda response: Marked()))
+    assert (seen.body, seen.get("Content-Length")) == (b"e(ab)", None)
+
+
+def test_after_another_response_was_begun_the_apps_blocks_are_thrown_away() -> None:
+    def choose(response: Response) -> Transform:
+        def feed(block: bytes) -> bytes:
+            try:
+                raise ValueError
+            except ValueError:
+                response.restart("502 Bad", [("Content-Type", "text/plain")])
+            return b"bad"
+
+        return Blocks(feed)
+
+    for name in ("eager_iterable", "lazy_iterable", "list_of_blocks", "only_write", "empty_blocks_between"):
+        app = make(name)
+        seen = drive(Layer(app, on_body=choose))
+        assert (name, seen.status, seen.body, seen.error) == (name, "502 Bad", b"bad", None)
+
+
 class Etag(Transform):
     """Sets a header from the body, where the body is there in time."""
 
@@ -394,8 +483,10 @@ def test_discard_answers_without_a_body_and_leaves_the_headers_alone() -> None:
         return Discard()
 
     for name in ("plain_list", "eager_iterable", "lazy_iterable", "repeated_fields", "only_write"):
-        bare, seen = drive(make(name)), drive(Layer(make(name), on_body=not_modified))
+        app = make(name)
+        bare, seen = drive(make(name)), drive(Layer(app, on_body=not_modified))
         assert (seen.status, seen.body, seen.headers) == ("304 Not Modified", b"", bare.headers)
+        assert app.nexts <= 1
 
 
 def page(response: Response) -> bytes:
@@ -417,8 +508,10 @@ def test_on_error_answers_for_an_app_that_failed_before_output(name: str, body: 
 
 @pytest.mark.parametrize("name", ["raises_after_first_block", "mind_changed_too_late", "written_then_mind_changed"])
 def test_on_error_is_not_asked_after_output(name: str) -> None:
-    seen = drive(Layer(make(name), on_error=page))
+    asked: list[Response] = []
+    seen = drive(Layer(make(name), on_error=lambda response: asked.append(response) or page(response)))
     assert isinstance(seen.error, ValueError)
+    assert asked == []
     assert seen.body == wsgi_apps.BLOCKS[0]
 
 
