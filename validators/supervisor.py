@@ -142,7 +142,10 @@ def _aborted(job: Job, why: str) -> Report:
 def _end(child: subprocess.Popen[bytes]) -> None:
     """The whole session: targets start threads, and some start processes."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            os.killpg(child.pid, signal.SIGKILL)
+        else:  # Windows has no sessions; what the target started is its own there
+            child.kill()
     child.wait()
     for pipe in (child.stdin, child.stdout, child.stderr):
         if pipe is not None:

@@ -25,7 +25,6 @@ _HOP_BY_HOP = (
     ("Upgrade", "websocket"),
 )
 _EACH = 3  # calls of each thread
-_DEADLINE = 30.0
 
 
 class Baseline(NamedTuple):
@@ -193,10 +192,11 @@ def interleaved(session: Session, request: Request, base: Baseline) -> None:
 def threads(session: Session, request: Request, base: Baseline) -> None:
     """Several threads at once; environ says that this can happen."""
     answers: list[Answer] = []
+    patience = session.settings.patience
     gate = threading.Barrier(session.settings.threads)
 
     def client() -> None:
-        gate.wait(_DEADLINE)
+        gate.wait(patience)
         for _ in range(_EACH):
             answers.append(session.ask_bare(request))
 
@@ -204,9 +204,9 @@ def threads(session: Session, request: Request, base: Baseline) -> None:
     for one in crew:
         one.start()
     for one in crew:
-        one.join(_DEADLINE)
+        one.join(patience)
     if any(one.is_alive() for one in crew):
-        session.found("A02", f"{len(crew)} threads at once: no answer within {_DEADLINE:g} s", request)
+        session.found("A02", f"{len(crew)} threads at once: no answer within {patience:g} s", request)
     for answer in answers:
         if not alike(base.answer, answer, base.steady):
             detail = f"{len(crew)} threads at once: {difference(base.answer, answer)}"

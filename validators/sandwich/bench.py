@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,11 +62,8 @@ class Bench:
         behaviour, request = behaviour or Behaviour(), request or self.settings.request
         key = (script, behaviour, request.target, request.headers)
         if key not in self._runs:
-            self.begin(f"{request.label}, app {script.name!r}")
-            try:
+            with self.under_way(f"{request.label}, app {script.name!r}"):
                 self._runs[key] = play(self.make, script, request, behaviour)
-            finally:
-                self.busy = None
             self.reached = self.reached or self._runs[key].reached
         return self._runs[key]
 
@@ -102,10 +100,15 @@ class Bench:
         self.steady_body = one.body == other.body
         self.steady = one.status == other.status
 
-    def begin(self, label: str) -> None:
-        """Say what is under way."""
+    @contextlib.contextmanager
+    def under_way(self, label: str) -> Iterator[None]:
+        """Say what is under way, for whoever watches over it."""
         self.busy = (label, time.monotonic())
         self.announce(label)
+        try:
+            yield
+        finally:
+            self.busy = None
 
     def tried(self, *keys: str) -> None:
         """Say that these rules could be judged: without a finding they pass."""

@@ -33,7 +33,8 @@ def _between(bench: Bench, script: Script, behaviour: Behaviour) -> None:
     inside = Lint(app, roles=("server",))
     outside = Lint(bench.make(inside), roles=("app",))
     run = Run(script, bench.settings.request, behaviour, trace, app)
-    ScriptedServer(run).serve(outside)
+    with bench.under_way(f"{run.case()}, between two lints"):
+        ScriptedServer(run).serve(outside)
     inside.finish()
     if not run.reached and run.raised is None:
         return

@@ -129,7 +129,8 @@ def _header_list(bench: Bench) -> None:
     middleware = bench.make(lambda environ, start_response: waiting.pop(0)(environ, start_response))
     runs = [Run(BASES[0], bench.settings.request, Behaviour(spoils=True), trace, app) for app in apps]
     for run in runs:
-        ScriptedServer(run).serve(middleware)
+        with bench.under_way(run.case()):
+            ScriptedServer(run).serve(middleware)
     if runs[0].raised is not None or not runs[0].status:
         return
     bench.tried("M26")

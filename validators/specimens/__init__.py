@@ -13,7 +13,8 @@ from wsgikit.validators.specimens import (
     legal_heads,
     legal_middlewares,
     legal_streams,
-    middlewares,
+    middleware_blocks,
+    middleware_heads,
     server_streams,
     servers,
 )
@@ -29,7 +30,8 @@ __all__ = [
     "legal_heads",
     "legal_middlewares",
     "legal_streams",
-    "middlewares",
+    "middleware_blocks",
+    "middleware_heads",
     "server_streams",
     "servers",
 ]

@@ -74,6 +74,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
         profile=options.profile,
         select=tuple(rule(name).id for name in options.select),
         threads=int(positive(options.threads, "--threads")),
+        patience=positive(options.patience, "--patience"),
     )
 
 
