@@ -229,11 +229,22 @@ def test_row_4_no_reference_to_the_exception_stays() -> None:
     gc.disable()
     try:
         for path, body in (("/", None), ("/", upper), ("/late", None), ("/late", upper)):
-            seen = drive(Layer(app, on_body=body), make_environ(path=path))
-            assert (type(seen.error) is Custom) is (path == "/late")
-            if seen.error is not None:
-                seen.error.__traceback__ = None  # its frames are this test's gateway, too
-            del seen
+            sent: list[bytes] = []
+
+            def start_response(status: str, headers: Any, exc_info: Any = None, sent: Any = sent) -> Any:
+                try:
+                    if exc_info and sent:
+                        raise exc_info[1].with_traceback(exc_info[2])
+                finally:
+                    del exc_info
+                return sent.append
+
+            try:  # not the gateway: it keeps the error, and its own frames with it
+                Layer(app, on_body=body)(make_environ(path=path), start_response)
+                raised = False
+            except Custom:
+                raised = True
+            assert raised is (path == "/late")
             assert refs[-1]() is None
     finally:
         gc.enable()
