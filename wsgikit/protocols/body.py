@@ -87,17 +87,12 @@ class Body:
         exchange = self.exchange
         if exchange is None or exchange.complete or exchange.dead:
             return b""  # an app that reads on after its response has ended
-        guard = exchange.guard
-        if guard is not None:
-            guard.leave()
-        try:
-            return self._next(exchange)
-        except ProtocolError:
-            exchange.persist = False
-            raise
-        finally:
-            if guard is not None:
-                guard.enter(exchange)
+        with exchange.outside():
+            try:
+                return self._next(exchange)
+            except ProtocolError:
+                exchange.persist = False
+                raise
 
     def _next(self, exchange: Exchange) -> bytes:
         if self.continue_due:

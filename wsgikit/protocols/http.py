@@ -135,6 +135,11 @@ class HttpProtocol:
             return Action.CLOSE
         return self.refuse(408, ProtocolError("request-timeout", 408))
 
+    def close(self) -> None:
+        """The connection is closed: let go of what a request has left behind."""
+        if self.body is not None:
+            self.body.discard()
+
     def rest(self) -> None:
         """Nothing has come for a while: let go of what only saves time."""
         self.last = None

@@ -292,6 +292,7 @@ class Connection(Sender):
             gone, self.gone = self.gone, True
             self.output.clear()
         self.worker.forget(self, fd)
+        self.protocol.close()
         if not gone:
             self.stream.goodbye()
         self.stream.sock.close()

@@ -142,7 +142,7 @@ class Worker:
             try:
                 while member.leads and not self.finished:
                     self.step(member)
-            except Exception:
+            except BaseException:  # also a KeyboardInterrupt that an app raised: this thread must not die with the lead
                 log.critical("an error in wsgikit itself; the connection is closed", exc_info=True)
             if member.leads:
                 lead.give(member)
@@ -183,7 +183,7 @@ class Worker:
         if connection is not None:
             try:
                 connection.serve(member)
-            except Exception:
+            except BaseException:
                 connection.destroy()
                 raise
         else:

@@ -7,7 +7,8 @@ connection is read again (it only says whether it may persist).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
 from typing import Protocol
@@ -104,14 +105,8 @@ class Exchange:
             raise RuntimeError("write() was called after the response had ended (PEP 3333)")
         limit = None if self.head is None or self.method == "HEAD" else self.head.length
         past = limit is not None and self.sent + len(data) > limit
-        if self.guard is None:
+        with self.outside():
             self.send(data)
-        else:
-            self.guard.leave()  # an interruption must not cut our own sending in half
-            try:
-                self.send(data)
-            finally:
-                self.guard.enter(self)
         if past:
             raise ValueError(f"write() went past Content-Length {limit} (PEP 3333)")
 
@@ -119,7 +114,8 @@ class Exchange:
         """Send 103 Early Hints (RFC 8297). Ignored for HTTP/1.0 clients and once the response has begun."""
         if self.minor and not self.head_sent and not self.dead:
             head = ResponseHead("200 OK", headers)
-            self.transport.send(b"HTTP/1.1 103 Early Hints" + head.lines[len(b"HTTP/1.1 200 OK") :] + b"\r\n")
+            with self.outside():
+                self.transport.send(b"HTTP/1.1 103 Early Hints" + head.lines[len(b"HTTP/1.1 200 OK") :] + b"\r\n")
 
     def on_close(self, callback: Callable[[], object], /) -> None:
         """Have `callback` called once, after the response was sent or aborted and close() has run."""
@@ -200,6 +196,20 @@ class Exchange:
         elif self.content_length is not None and self.sent < self.content_length:
             self.persist = False
             raise ValueError(f"the body ended after {self.sent} bytes of its Content-Length {self.content_length}")
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Our own code inside a call of the app: no interruption cuts it in half, and its time is not the app's."""
+        guard = self.guard
+        if guard is None:
+            yield
+            return
+        guard.leave()
+        try:
+            yield
+        finally:
+            self.renew()
+            guard.enter(self)
 
     def renew(self) -> None:
         """The app has given something: its time begins anew."""
