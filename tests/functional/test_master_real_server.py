@@ -23,6 +23,18 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
+STUCK = """
+import re
+
+def never_ends():
+    re.match("(a+)+$", "a" * 40 + "b")  # and never gives the interpreter lock back
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/stuck":
+        never_ends()
+    start_response("200 OK", [("Content-Length", "4")])
+    return [b"well"]
+"""
 
 
 class Server:
@@ -206,7 +218,26 @@ def test_a_failing_reload_is_logged_and_changes_nothing(server: Server) -> None:
     assert server.stop() == 0
 
 
-def test_a_failing_start_shows_the_traceback_and_has_status_3(tmp_path: Path) -> None:
+def test_a_worker_stuck_in_c_is_replaced_and_its_stacks_are_logged(tmp_path: Path) -> None:
+    server = Server(tmp_path, "-w", "1", "--worker-timeout", "1s")
+    (tmp_path / "shop.py").write_text(STUCK)
+    try:
+        server.start()
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        connection.request("GET", "/stuck")
+        with pytest.raises((OSError, http.client.HTTPException)):
+            connection.getresponse()
+        connection.close()
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"well"
+        connection.close()
+        assert re.search(r"worker [0-9]+ has been stuck for 1 s", server.log)
+        assert "in never_ends" in server.log
+    finally:
+        server.end()
+
+
+def test_a_failing_start_showsdef test_a_failing_start_shows_the_traceback_and_has_status_3(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text("def app(environ, start_response): ...\n1 / 0\n")
     ended = subprocess.run(
         [sys.executable, "-m", "wsgikit", "serve", "shop:app", "-b", "127.0.0.1:0", "-w", "3"],

@@ -9,10 +9,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from time import monotonic_ns
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from wsgikit.scoreboard.cells import READY, STATE, STOPPED
+from wsgikit.scoreboard.cells import HEARTBEAT, READY, STATE, STOPPED
 
 if TYPE_CHECKING:
     from wsgikit.master.plan import Servable, WorkerSpec
@@ -29,6 +30,7 @@ def serve(spec: WorkerSpec, worker: Servable) -> None:
         from wsgikit.master.watch import restart_on_change
 
         restart_on_change(spec.master, spec.settings)
+    spec.slot.cells[HEARTBEAT] = monotonic_ns() // 1_000_000  # watched from now on, even if the first request hangs
     spec.slot.cells[STATE] = READY
     spec.nudge()
     try:
