@@ -237,7 +237,7 @@ def test_a_worker_stuck_in_c_is_replaced_and_its_stacks_are_logged(tmp_path: Pat
         server.end()
 
 
-def test_a_failing_start_showsdef test_a_failing_start_shows_the_traceback_and_has_status_3(tmp_path: Path) -> None:
+def test_a_failing_start_shows_the_traceback_and_has_status_3(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text("def app(environ, start_response): ...\n1 / 0\n")
     ended = subprocess.run(
         [sys.executable, "-m", "wsgikit", "serve", "shop:app", "-b", "127.0.0.1:0", "-w", "3"],
