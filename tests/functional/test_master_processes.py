@@ -203,12 +203,12 @@ def test_an_app_that_cannot_be_loaded_ends_the_start_with_its_traceback(either: 
     assert len(either.hooks("start")) <= 3, "no respawn loop"
 
 
-def test_an_app_that_crashes_the_interpreter_while_it_loads_ends_the_start(either: Served) -> None:
-    either.version("segfault")
-    either.start(workers=2, ready=False)
-    assert either.exit_status() == 3
-    assert "was killed by SIGSEGV" in either.log
-    assert "Fatal Python error: Segmentation fault" in either.log
+def test_an_app_that_crashes_the_interpreter_while_it_loads_ends_the_start(served: Served) -> None:
+    served.version("segfault")
+    served.start(workers=2, ready=False)
+    assert served.exit_status() == 3
+    assert "was killed by SIGSEGV" in served.log
+    assert "Fatal Python error: Segmentation fault" in served.log
 
 
 def test_a_wrong_listener_is_an_error_before_anything_starts(served: Served) -> None:
@@ -316,16 +316,16 @@ def _accepts(address: tuple[str, int]) -> bool:
     return True
 
 
-def test_a_worker_that_does_not_leave_is_killed_at_the_deadline(either: Served) -> None:
-    either.start(workers=1, graceful_timeout=0.1)
-    pid = either.ask()["pid"]
-    with either.connect("wedge"):
+def test_a_worker_that_does_not_leave_is_killed_at_the_deadline(served: Served) -> None:
+    served.start(preload=True, workers=1, graceful_timeout=0.1)
+    pid = served.ask()["pid"]
+    with served.connect("wedge"):
         until(lambda: _blocks_term(pid), lambda: "the worker to be wedged")
         started = time.monotonic()
-        either.signal(signal.SIGTERM)
-        assert either.exit_status() == 0
+        served.signal(signal.SIGTERM)
+        assert served.exit_status() == 0
         assert 1.0 < time.monotonic() - started < 8
-    assert f"worker {pid} is still there: killed" in either.log
+    assert f"worker {pid} is still there: killed" in served.log
 
 
 def _blocks_term(pid: int) -> bool:
@@ -334,11 +334,11 @@ def _blocks_term(pid: int) -> bool:
     return bool(blocked & 1 << (signal.SIGTERM - 1))
 
 
-def test_workers_leave_when_the_master_is_killed(either: Served) -> None:
-    either.start(workers=2)
-    pids = either.pids()
-    either.signal(signal.SIGKILL)
-    either.exit_status()
+def test_workers_leave_when_the_master_is_killed(served: Served) -> None:
+    served.start(preload=True, workers=2)
+    pids = served.pids()
+    served.signal(signal.SIGKILL)
+    served.exit_status()
     until(lambda: not any(is_alive(pid) for pid in pids), lambda: f"{pids} to leave")
 
 
@@ -390,14 +390,14 @@ def test_a_worker_that_stops_serving_is_replaced(served: Served) -> None:
     assert served.ask()["version"] == "two"
 
 
-def test_a_wedged_worker_shows_its_stacks_and_is_replaced(either: Served) -> None:
-    either.start(workers=1, worker_timeout=0.3)
-    pid = either.ask()["pid"]
-    with either.connect("wedge"):
-        either.wait_for_log(f"worker {pid} has been stuck for 0.3 s")
+def test_a_wedged_worker_shows_its_stacks_and_is_replaced(served: Served) -> None:
+    served.start(workers=1, worker_timeout=0.3)
+    pid = served.ask()["pid"]
+    with served.connect("wedge"):
+        served.wait_for_log(f"worker {pid} has been stuck for 0.3 s")
         until(lambda: not is_alive(pid), lambda: "its end")
-    assert either.ask()["pid"] != pid
-    either.wait_for_log("in do_wedge")
+    assert served.ask()["pid"] != pid
+    served.wait_for_log("in do_wedge")
 
 
 def test_a_retiring_worker_leaves_only_when_its_successor_serves(either: Served) -> None:
@@ -532,13 +532,13 @@ def test_ttin_and_ttou_change_the_number_until_hup(either: Served) -> None:
     until(lambda: len(either.pids()) == 1, lambda: "one worker", either.process)
 
 
-def test_usr1_reopens_logs_in_master_and_workers(either: Served) -> None:
-    either.start(workers=2)
-    pids = either.pids()
-    either.signal(signal.SIGUSR1)
-    wanted = {str(pid) for pid in pids} | {str(either.process.pid if either.process else 0)}
-    path = either.folder / "reopened"
-    until(lambda: path.exists() and wanted <= set(path.read_text().split()), lambda: f"{wanted}", either.process)
+def test_usr1_reopens_logs_in_master_and_workers(served: Served) -> None:
+    served.start(preload=True, workers=2)
+    pids = served.pids()
+    served.signal(signal.SIGUSR1)
+    wanted = {str(pid) for pid in pids} | {str(served.process.pid if served.process else 0)}
+    path = served.folder / "reopened"
+    until(lambda: path.exists() and wanted <= set(path.read_text().split()), lambda: f"{wanted}", served.process)
 
 
 def test_usr2_says_what_to_use_instead(served: Served) -> None:
@@ -639,17 +639,17 @@ def test_as_the_first_process_it_waits_for_orphans(served: Served) -> None:
 # Development
 
 
-def test_a_changed_file_restarts_the_workers(either: Served) -> None:
-    watched = either.folder / "watched.cfg"
+def test_a_changed_file_restarts_the_workers(served: Served) -> None:
+    watched = served.folder / "watched.cfg"
     watched.write_text("1")
-    either.start(workers=2, reload=True, reload_files=[str(watched)], reload_interval=0.05)
-    before = either.pids()
-    either.version("two")
+    served.start(preload=True, workers=2, reload=True, reload_files=[str(watched)], reload_interval=0.05)
+    before = served.pids()
+    served.version("two")
     os.utime(watched, ns=(1, 1))
-    either.wait_for_log("reloaded: ")
-    assert f"{watched} changed: reload" in either.log
-    until(lambda: not before & either.pids(), lambda: "new workers", either.process)
-    assert either.ask()["version"] == "two"
+    served.wait_for_log("reloaded: ")
+    assert f"{watched} changed: reload" in served.log
+    until(lambda: not before & served.pids(), lambda: "new workers", served.process)
+    assert served.ask()["version"] == "two"
     os.utime(watched, ns=(2, 2))
-    until(lambda: either.log.count("reloaded: ") == 2, lambda: "one more reload", either.process)
-    assert either.log.count("changed: reload") == 2, "one worker watches for all"
+    until(lambda: served.log.count("reloaded: ") == 2, lambda: "one more reload", served.process)
+    assert served.log.count("changed: reload") == 2, "one worker watches for all"
