@@ -46,6 +46,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "ip-allow": {"allow": ["192.0.2.0/24"]},
     "maintenance": {"flag": "/no/such/file"},
     "rate-limit": {"rate": "1000000/s"},
+    "rewrite": {"rules": [{"rule": "/old/<path:rest>", "path": "/new/{rest}"}]},
     "static": {"directory": tempfile.gettempdir(), "at": "/files"},
 }
 FIELDS = {

@@ -29,10 +29,16 @@ if TYPE_CHECKING:
     from wsgikit.middleware.health import Health as Health
     from wsgikit.middleware.ip_allow import IpAllow as IpAllow
     from wsgikit.middleware.maintenance import Maintenance as Maintenance
+    from wsgikit.middleware.mount import Mount as Mount
+    from wsgikit.middleware.mount import MountPoint as MountPoint
     from wsgikit.middleware.profiler import Profiler as Profiler
     from wsgikit.middleware.proxy_headers import ProxyHeaders as ProxyHeaders
     from wsgikit.middleware.rate_limit import RateLimit as RateLimit
     from wsgikit.middleware.request_id import RequestId as RequestId
+    from wsgikit.middleware.rewrite import Rewrite as Rewrite
+    from wsgikit.middleware.rewrite import RewriteRule as RewriteRule
+    from wsgikit.middleware.router import Route as Route
+    from wsgikit.middleware.router import Router as Router
     from wsgikit.middleware.security_headers import SecurityHeaders as SecurityHeaders
     from wsgikit.middleware.stack import Stack as Stack
     from wsgikit.middleware.stack import Use as Use
@@ -57,12 +63,18 @@ NAMES: dict[str, str] = {
     "proxy-headers": "wsgikit.middleware.proxy_headers:ProxyHeaders",
     "rate-limit": "wsgikit.middleware.rate_limit:RateLimit",
     "request-id": "wsgikit.middleware.request_id:RequestId",
+    "rewrite": "wsgikit.middleware.rewrite:Rewrite",
     "security-headers": "wsgikit.middleware.security_headers:SecurityHeaders",
     "static": "wsgikit.middleware.static:Static",
     "timing": "wsgikit.middleware.timing:Timing",
 }
 
 _HOMES = {
+    "Mount": "wsgikit.middleware.mount",
+    "MountPoint": "wsgikit.middleware.mount",
+    "RewriteRule": "wsgikit.middleware.rewrite",
+    "Route": "wsgikit.middleware.router",
+    "Router": "wsgikit.middleware.router",
     "Stack": "wsgikit.middleware.stack",
     "Use": "wsgikit.middleware.stack",
     "header": "wsgikit.middleware.conditions",

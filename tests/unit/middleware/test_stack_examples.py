@@ -55,6 +55,11 @@ def test_cascade_asks_the_archive(ask: Any) -> None:
     assert ask("cascade", "/2000/prices").code == 404
 
 
+def test_rewrite_finds_old_addresses(ask: Any) -> None:
+    assert ask("rewrite", "/shop/who").body.startswith(b"REMOTE_ADDR: 127.0.0.1")
+    assert ask("rewrite", "/shops/who").code == 404
+
+
 def test_basic_auth_lets_ada_in(ask: Any) -> None:
     fields = {"HTTP_AUTHORIZATION": "Basic " + base64.b64encode(b"ada:tea").decode()}
     assert ask("basic_auth", "/upload", "POST", b"x" * 9).code == 401
