@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -60,7 +64,7 @@ class Server:
                 start_new_session=True,
             )
         self.wait_for(r"started: ")
-        found = re.search(r"listening on http://127\.0\.0\.1:([0-9]+)", self.log)
+        found = re.search(r"listening on https?://127\.0\.0\.1:([0-9]+)", self.log)
         assert found, self.log
         self.port = int(found[1])
 
@@ -216,6 +220,39 @@ def test_a_failing_reload_is_logged_and_changes_nothing(server: Server) -> None:
     assert {answer.split()[0] for answer in clients.answers} == {"v0"}
     assert "no_such_module" in server.log
     assert server.stop() == 0
+
+
+def test_certificates_are_read_again_by_a_reload(tmp_path: Path) -> None:
+    certificates = Path(__file__).parents[1] / "unit" / "master" / "certificates"
+    for name in ("localhost", "shop"):
+        for suffix in ("pem", "key"):
+            shutil.copy(certificates / f"{name}.{suffix}", tmp_path)
+    server = Server(tmp_path, "--certfile", "localhost.pem", "--keyfile", "localhost.key")
+    context = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
+    context.check_hostname = False
+
+    def common_name() -> str:
+        with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as plain, context.wrap_socket(plain) as tls:
+            subject = (tls.getpeercert() or {})["subject"]
+            return str(subject[0][0][1])  # type: ignore[index]
+
+    try:
+        server.start()
+        assert common_name() == "localhost"
+        (tmp_path / "localhost.pem").write_text("broken")
+        server.signal(signal.SIGHUP)
+        server.wait_for("reload failed, the running workers stay:\n *tls: cannot use certificate .*localhost.pem")
+        assert common_name() == "localhost"
+        for suffix in ("pem", "key"):
+            os.replace(tmp_path / f"shop.{suffix}", tmp_path / f"localhost.{suffix}")
+        server.signal(signal.SIGHUP)
+        server.wait_for("reloaded: ")
+        deadline = time.monotonic() + PATIENCE  # an old worker may take a last connection
+        while common_name() != "shop":
+            assert time.monotonic() < deadline
+        assert server.stop() == 0
+    finally:
+        server.end()
 
 
 def test_a_worker_stuck_in_c_is_replaced_and_its_stacks_are_logged(tmp_path: Path) -> None:
