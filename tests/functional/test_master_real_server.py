@@ -61,6 +61,8 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                # Python tells a compiled file's source by size and whole seconds: too coarse for quick changes.
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
                 start_new_session=True,
             )
         self.wait_for(r"started: ")
