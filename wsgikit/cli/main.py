@@ -1,7 +1,8 @@
 """The `wsgikit` command: finds the command's module, parses for it, runs it, and turns errors into one line.
 
 Owns the list of commands and the exit statuses. A command is a module of this room with HELP (its first line is the
-summary), `configure(parser)` and `run(options) -> status`; it is imported only when it is asked for.
+summary), `configure(parser)` and `run(options) -> status`; it is imported only when it is asked for. One that must
+start fast may read plain arguments itself (`plain(arguments) -> options, or None`); argparse gets the others.
 """
 
 from __future__ import annotations
@@ -109,7 +110,10 @@ def _run(arguments: list[str]) -> int:
     module = import_module(module_name(name))
     if hasattr(module, "dispatch"):
         return int(module.dispatch(arguments[1:]))
-    return int(module.run(command_parser(name, module).parse_args(arguments[1:])) or 0)
+    options = module.plain(arguments[1:]) if hasattr(module, "plain") else None
+    if options is None:
+        options = command_parser(name, module).parse_args(arguments[1:])
+    return int(module.run(options) or 0)
 
 
 def _foreign_cause(error: BaseException) -> BaseException | None:

@@ -5,7 +5,7 @@ Owns the command line of the server. What the options mean stands in `wsgikit.co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsgikit.config import sources
 from wsgikit.config.problems import Problems
@@ -46,19 +46,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sources.add_options(parser, OPTIONS)
 
 
-def run(options: argparse.Namespace) -> int:
+def plain(arguments: list[str]) -> object | None:
+    """The options of a command line that needs no argparse; None for any other."""
+    from types import SimpleNamespace
+
+    found = sources.plain_arguments(arguments, OPTIONS)
+    return None if found is None else SimpleNamespace(**found)
+
+
+def run(options: Any) -> int:
     """Serve until stopped. Returns the exit status."""
     from wsgikit.cli.launch import serve
 
     return serve(read_sources(options))
 
 
-def read_sources(options: argparse.Namespace) -> Sources:
+def read_sources(options: Any) -> Sources:
     """What was typed, and where else to read. ConfigError for a mount that cannot be understood."""
     problems = Problems()
-    mounts = tuple(_mount(text, problems) for text in options.mount)
+    mounts = tuple(_mount(text, problems) for text in getattr(options, "mount", ()))
     problems.stop()
-    return Sources(sources.from_command_line(options, OPTIONS), file=options.config, mounts=mounts)
+    return Sources(sources.from_command_line(options, OPTIONS), file=getattr(options, "config", None), mounts=mounts)
 
 
 def _mount(text: str, problems: Problems) -> MountEntry:

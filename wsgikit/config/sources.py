@@ -6,7 +6,7 @@ with the place they came from; `resolve` checks them and lets the first source w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,7 +63,34 @@ def add_options(parser: argparse.ArgumentParser, options: Iterable[Option]) -> N
         action.shown_default = partial(_default, option)
 
 
-def from_command_line(namespace: argparse.Namespace, options: Iterable[Option]) -> dict[str, Given]:
+def plain_arguments(arguments: Sequence[str], options: Iterable[Option]) -> dict[str, Any] | None:
+    """What argparse would make of the arguments where they are plain: known flags, each with its value, and one app.
+
+    None for everything else: help, mistakes, `-b:8000`, values that begin with a dash. argparse decides about those;
+    most starts then need no argparse, which costs every worker a third of a megabyte and the start six milliseconds.
+    """
+    flags = {flag: option for option in options if option.name != "app" for flag in option.spellings}
+    found: dict[str, Any] = {}
+    rest = list(reversed(arguments))
+    while rest:
+        flag, equals, value = rest.pop().partition("=")
+        option = flags.get(flag)
+        if option is None and not flag.startswith("-") and "app" not in found:
+            found["app"] = flag + equals + value
+            continue
+        if option is None or (equals and (option.switch or not flag.startswith("--"))):
+            return None
+        if option.switch:
+            value = "true"
+        elif not equals:
+            if not rest or rest[-1].startswith("-"):
+                return None
+            value = rest.pop()
+        found[option.name] = [*found.get(option.name, ()), value] if option.repeats else value
+    return found
+
+
+def from_command_line(namespace: object, options: Iterable[Option]) -> dict[str, Given]:
     """What was typed; each flag once, lists as lists of texts."""
     found = {}
     for option in options:
