@@ -23,8 +23,8 @@ stands outside.
 Not caught: exceptions that are the client's doing and that the server knows how to answer (it went away, it sent a
 broken body); SystemExit and KeyboardInterrupt.
 
-Streaming: bodies that are not replaced go through block by block; files keep their fast way. Other servers: nothing is
-lost.
+Streaming: bodies that are not replaced go through block by block; files keep their fast way. Other servers: uWSGI 2.0
+sends no body where the app had called start_response before it failed (unbit/uwsgi#2278).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -145,4 +146,7 @@ def test_pserve_serves_with_us(project: Path) -> None:
             urllib.request.urlopen(f"http://{host}:{port}/nothing", timeout=10)
         caught.value.close()
         assert caught.value.code == 404
-        assert "shoplog asked for /hello" in server.output
+        deadline = time.monotonic() + 10
+        while "shoplog asked for /hello" not in server.output:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)

@@ -86,6 +86,8 @@ class Response(ResponseHead):
     _started = False
     # the head is ready, but the server has not got it: the transform may yet tell a Content-Length
     _pending = False
+    # the server has got a head
+    _given = False
     # the app's iterable was returned as it is: whatever comes now, its body cannot be transformed any more
     _detached = False
     _transform: Transform | None = None
@@ -119,6 +121,7 @@ class Response(ResponseHead):
         if on_body is None and on_error is None:
             return self._server_start(self.status, self.headers)
         if not self._choose():
+            self._given = True
             self._server_write = self._server_start(self.status, self.headers)
         return self._write
 
@@ -135,7 +138,7 @@ class Response(ResponseHead):
                 self._hooks[0](self)
             if not self._detached:
                 self._choose()
-            self._pending = False
+            self._pending, self._given = False, True
             self._server_write = self._server_start(self.status, self.headers, exc_info)
         finally:
             del exc_info
@@ -161,10 +164,13 @@ class Response(ResponseHead):
         to `sys.exc_info()`, so call it in an except block. What the app still sends is thrown away.
         """
         exc_info = exc_info or sys.exc_info()
+        # uWSGI 2.0.31 drops the body of every response begun with exc_info (unbit/uwsgi#2278)
+        needless = "uwsgi.version" in self.environ and not self._given
         try:
             self._started, self._pending, self._transform = True, False, _ENDED
             self.status, self.headers = status, headers
-            self._server_write = self._server_start(status, headers, exc_info)
+            self._given = True
+            self._server_write = self._server_start(status, headers, *([] if needless else [exc_info]))
         finally:
             del exc_info
 
@@ -188,7 +194,7 @@ class Response(ResponseHead):
 
     def _commit(self, length: int) -> None:
         """Give the head to the server; `length` is the Content-Length if the transform is through."""
-        self._pending = False
+        self._pending, self._given = False, True
         if self.has_body and self._transform is not None and self._transform.done:
             self.set("Content-Length", str(length))
         self._server_write = self._server_start(self.status, self.headers)

@@ -531,6 +531,22 @@ def test_on_error_may_be_used_while_collecting_because_nothing_is_out() -> None:
     assert (seen.status, seen.body) == ("500 Sorry", b"sorry")
 
 
+@pytest.mark.parametrize(("name", "expected"), [("raises_in_call", 2), ("raises_after_start", 3)])
+def test_uwsgi_gets_exc_info_only_where_it_has_to_as_it_loses_the_body_then(name: str, expected: int) -> None:
+    calls: list[int] = []
+
+    def start_response(*arguments: Any) -> Any:
+        calls.append(len(arguments))
+        return bytes
+
+    environ = make_environ(**{"uwsgi.version": b"2.0.31"})
+    assert list(Layer(make(name), on_error=page)(environ, start_response)) == [b"sorry"]
+    assert calls[-1] == expected
+    calls.clear()
+    list(Layer(make(name), on_error=page)(make_environ(), start_response))
+    assert calls[-1] == 3
+
+
 def test_a_transform_may_start_another_response_when_it_fails_at_the_end() -> None:
     def choose(response: Response) -> Transform:
         def finish(body: bytes) -> bytes:
