@@ -59,6 +59,12 @@ class Housekeeping:
         except (BlockingIOError, OSError):
             pass
 
+    def close(self) -> None:
+        """Let go of the pipe. `wake` does nothing from here on."""
+        for fd in (self._wake_read, self._wake_write):
+            os.close(fd)
+        self._wake_read = self._wake_write = -1  # the numbers may soon be somebody else's
+
     def stop(self, deadline: float) -> None:
         """Stop gracefully until `deadline` (monotonic seconds). An earlier deadline wins over a later one."""
         self._stop_by = deadline if self._stop_by is None else min(self._stop_by, deadline)

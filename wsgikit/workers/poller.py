@@ -88,6 +88,7 @@ class EpollPoller:
         self._epoll.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
+        self._wake_read = self._wake_write = -1  # the numbers may soon be somebody else's
 
 
 class SelectorPoller:
@@ -157,6 +158,7 @@ class SelectorPoller:
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
+        self._wake_read = self._wake_write = -1  # the numbers may soon be somebody else's
 
 
 def _poke(fd: int) -> None:

@@ -3,8 +3,8 @@
     with make_server("127.0.0.1", 8000, app) as server:
         server.serve_forever()
 
-Owns that interface on top of one worker without a master. The app runs in the thread that calls `serve_forever` (or
-`handle_request`), as with wsgiref; `threads` above 1 adds threads beside it.
+Owns that interface on top of one worker without a master. With one thread, the default, the app runs in the thread that
+calls `serve_forever` or `handle_request`, as with wsgiref; with more it runs in threads beside that one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class SimpleServer:
         self._stopped = threading.Event()
         self._stopped.set()
         self._worker = self._make_worker()
-        self._closed = self._started = self._asked = False
+        self._asked = threading.Event()
+        self._closed = self._started = False
 
     def _make_worker(self) -> Worker:
         host, port = self.server_address[:2]
@@ -57,7 +58,7 @@ class SimpleServer:
     def serve_forever(self, poll_interval: float = 0.5) -> None:
         """Serve until `shutdown()` is called from another thread, or KeyboardInterrupt."""
         self._stopped.clear()
-        self._asked = False
+        self._asked.clear()
         try:
             self._serve(poll_interval, None)
         finally:
@@ -65,35 +66,56 @@ class SimpleServer:
 
     def handle_request(self) -> None:
         """Serve one request, waiting for it."""
-        self._asked = False
+        self._asked.clear()
         self._serve(0.5, self._worker.requests + 1)
 
     def _serve(self, tick: float, until: int | None) -> None:
-        """Serve in the calling thread, which keeps house as well, until asked to stop or `until` requests are done."""
+        """Serve until asked to stop, or until `until` requests are done."""
         worker = self._worker
+        alone = worker.settings.threads == 1
         if not self._started:
             self._started = True
-            worker.start(beside=1)
+            worker.start(beside=1 if alone else 0)
+        for acceptor in worker.acceptors.values():
+            acceptor.watch()
+        try:
+            if alone:
+                self._serve_here(tick, until)
+            else:
+                self._look_after(tick, until)
+        finally:
+            for acceptor in worker.acceptors.values():
+                acceptor.unwatch()
+
+    def _over(self, until: int | None) -> bool:
+        return self._asked.is_set() or (until is not None and self._worker.requests >= until)
+
+    def _serve_here(self, tick: float, until: int | None) -> None:
+        """The only thread: serve, and keep house between two polls."""
+        worker = self._worker
         member = Member()
         worker.members.append(member)
         worker.lead.take(member)
         due = 0.0
         try:
-            while not self._asked and (until is None or worker.requests < until):
-                if not member.leads:
-                    worker.lead.take(member)
+            while not self._over(until):
                 worker.step(member, tick)
                 if monotonic() >= due:
                     worker.housekeeping.tick()
                     due = monotonic() + tick
         finally:
             worker.members.remove(member)
-            if member.leads:
-                worker.lead.give(member)
+            worker.lead.give(member)
+
+    def _look_after(self, tick: float, until: int | None) -> None:
+        """Other threads serve; this one keeps house."""
+        while not self._over(until):
+            self._worker.housekeeping.tick()
+            self._asked.wait(tick if until is None else 0.005)
 
     def shutdown(self) -> None:
         """Have `serve_forever` return, and wait until it has."""
-        self._asked = True
+        self._asked.set()
         self._worker.poller.wake()
         self._stopped.wait()
 

@@ -130,6 +130,7 @@ class Worker:
             for connection in list(self.open):
                 connection.destroy()
             self.poller.close()
+            self.housekeeping.close()
 
     # Threads
 
