@@ -40,7 +40,7 @@ bench: $(VENV)/.peers
 	$(BIN)/python bench/run.py $(ARGS)
 
 matrix: $(VENV)/.peers
-	$(BIN)/python -m bench.matrix $(ARGS)
+	$(BIN)/python bench/matrix.py $(ARGS)
 
 docs: $(VENV)/.developing
 	$(BIN)/python docs/generate.py
