@@ -15,6 +15,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +86,11 @@ class Acceptor:
     def on_ready(self) -> None:
         """The poller told of connections."""
         balance = self.worker.balance
-        if balance is None:
+        if balance is None or balance.siblings() == 1:
             for _ in range(_AT_ONCE):
                 if not self._accept():
                     return
-        elif not self._yielded and balance.too_many(len(self.worker.open)):
+        elif not self._yielded and len(self.worker.open) > balance.least():
             self._yielded = True
             self.pause(_YIELD)
         else:  # we have our share or less, or nobody took the connection while we left it
@@ -97,10 +98,14 @@ class Acceptor:
             self._accept()
 
     def empty(self) -> None:
-        """Accept all that the backlog holds, then close: at a graceful stop nobody may be left unanswered."""
-        self.unwatch()
+        """Accept all that the backlog holds."""
         while self._accept():
             pass
+
+    def close(self) -> None:
+        """Accept what is left, then close: at a graceful stop nobody may be left unanswered."""
+        self.unwatch()
+        self.empty()
         self.listener.sock.close()
 
     def _accept(self) -> bool:
@@ -146,17 +151,17 @@ class Balance:
         self._board = board
         self._mine = mine
 
-    def too_many(self, count: int) -> bool:
-        """Whether `count` connections are more than another worker has that waits for connections now."""
+    def least(self) -> float:
+        """The fewest connections of another worker that waits for connections now; infinity when there is none."""
         mine = self._mine
+        least = inf
         for slot in self._board.live():
             cells = slot.cells
-            if (
-                slot.index != mine.index
-                and cells[AVAILABLE]
-                and cells[STATE] == READY
-                and cells[CONNECTIONS] < count
-                and slot.group == mine.group
-            ):
-                return True
-        return False
+            if slot.index != mine.index and cells[AVAILABLE] and cells[STATE] == READY and slot.group == mine.group:
+                least = min(least, cells[CONNECTIONS])
+        return least
+
+    def siblings(self) -> int:
+        """Workers of this group, this one included."""
+        group = self._mine.group
+        return sum(slot.group == group for slot in self._board.live())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("wsgikit.error")
 
 _TICK = 0.25  # the longest time between two looks at the deadlines
+_HANDSHAKE = 0.1  # seconds for which a stopping worker still accepts: connections that are just being made
 _REST_AFTER = 1.0  # seconds of silence after which a connection keeps nothing but its place
 _MEMORY_EVERY = 2.0  # seconds between two readings of the resident memory
 
@@ -44,6 +45,7 @@ class Housekeeping:
         os.set_blocking(self._wake_write, False)
         self._stop_by: float | None = None
         self._retiring = False
+        self._close_listeners_at = 0.0
         self._memory_next = 0.0
         self._poll = select.poll()
         self._poll.register(self._wake_read, select.POLLIN)
@@ -98,6 +100,10 @@ class Housekeeping:
         self.renew_date()
         if self._stop_by is not None and not self.worker.stopping:
             self._begin_stop(now)
+        if self._close_listeners_at and now >= self._close_listeners_at:
+            self._close_listeners_at = 0.0
+            self.closing_listeners = True
+            self.worker.poller.wake()
         self._expire_connections(now)
         self._expire_requests(now)
         self._report(now)
@@ -142,7 +148,7 @@ class Housekeeping:
         worker.patience = worker.settings.idle_grace
         for acceptor in worker.acceptors.values():
             acceptor.service.stopping = True
-        self.closing_listeners = True
+        self._close_listeners_at = now + _HANDSHAKE
         idle_until = now + worker.settings.idle_grace
         for connection in list(worker.parked.values()):
             if connection.is_idle:
@@ -182,9 +188,13 @@ class Housekeeping:
             rss = resident_memory()
             if limit and rss > limit:
                 self.retire(f"resident memory {rss} above {limit} bytes")
-        slot = worker.around.slot
+        slot, balance = worker.around.slot, worker.balance
         if slot is None:
             return
+        if balance is not None and worker.acceptors:  # workers come and go while this one runs (TTIN, TTOU)
+            several = balance.siblings() > 1
+            for acceptor in worker.acceptors.values():
+                acceptor.service.template["wsgi.multiprocess"] = several
         cells = slot.cells
         cells[HEARTBEAT] = int(now * 1000)
         cells[REQUESTS] = worker.requests

@@ -82,7 +82,7 @@ class Worker:
         self.finished = False
         self._cells = None if around.slot is None else around.slot.cells
         self.balance: Balance | None = None
-        if around.siblings > 1 and around.board is not None and around.slot is not None:
+        if around.board is not None and around.slot is not None:
             self.balance = Balance(around.board, around.slot)
         self.acceptors = {acceptor.fd: acceptor for acceptor in make_acceptors(self, listeners)}
         self.housekeeping = Housekeeping(self)
@@ -171,7 +171,7 @@ class Worker:
         if self.housekeeping.closing_listeners:
             self.housekeeping.closing_listeners = False
             for acceptor in self.acceptors.values():
-                acceptor.empty()
+                acceptor.close()
             self.acceptors = {}
         return patience
 
