@@ -68,7 +68,7 @@ class Lane:
             return unjudged(case, self._given_up)
         trial = Trial(running.site)
         try:
-            finding = _tried(case, trial)
+            finding = tried(case, trial)
         except OSError as error:
             finding = _observed(case, trial, Verdict.INCONCLUSIVE, f"no connection any more: {error}")
         finally:
@@ -107,7 +107,7 @@ def _healthy(running: Running) -> bool:
         trial.close()
 
 
-def _tried(case: Case, trial: Trial) -> Finding:
+def tried(case: Case, trial: Trial) -> Finding:
     """One trial. Only OSError can leave it, from a server that does not accept."""
     if not case.wire and not trial.site.probed:
         reason = "the server does not run the probe app"

@@ -167,7 +167,8 @@ class Running:
 
     def _wait_for_app(self) -> None:
         """Until the app has been called once; then how fast the server is decides how patient the trials are."""
-        deadline = time.monotonic() + min(self.target.ready, 10.0)
+        limit = min(self.target.ready, 10.0) if self.target.startable else 1.0
+        deadline = time.monotonic() + limit
         last: Exchange | None = None
         while time.monotonic() < deadline and self.alive:
             trial = Trial(replace(self.site, patience=min(5.0, self.target.ready)))

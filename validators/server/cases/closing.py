@@ -49,14 +49,14 @@ def after_an_error(trial: Trial) -> None:
 def after_a_reset(trial: Trial) -> None:
     """The client resets the connection in the middle of a body that goes on."""
     client = trial.connect()
-    client.send(trial.request("/drip?items=600"))
+    client.send(trial.request("/drip?items=300"))
     call = trial.call(wait=trial.patience)
     client.readable(trial.patience)
     client.reset()
     data = trial.event(call, "closed", 6.0)
     if data is None:
         trial.fail("the client was gone for 6 s and close() had not been called")
-    trial.check(data["asked"] <= 600, f"the client was gone, and all {data['asked'] - 1} blocks were still asked for")
+    trial.check(data["asked"] <= 300, f"the client was gone, and all {data['asked'] - 1} blocks were still asked for")
 
 
 @case("S16")

@@ -78,7 +78,11 @@ def file(call: Call) -> Any:
     source = _like(call)
     if call.option("seek"):
         source.seek(call.number("seek"))
-    wrapped = wrapper(source, call.number("block")) if call.option("block") else wrapper(source)
+    try:
+        wrapped = wrapper(source, call.number("block")) if call.option("block") else wrapper(source)
+    except BaseException:
+        getattr(source, "close", lambda: None)()
+        raise
     iterable = hasattr(type(wrapped), "__iter__") or hasattr(type(wrapped), "__getitem__")
     call.report("wrapped", close=hasattr(wrapped, "close"), iterable=iterable)
     length = call.number("length") if call.option("length") else None

@@ -75,9 +75,9 @@ def _step(stream: Any, step: str) -> Any:
 def _facts(result: Any) -> dict[str, Any]:
     items = result if isinstance(result, list) else [result]
     types = sorted({type_name(item) for item in items})
-    if types not in ([], ["builtins.bytes"]):
+    if not all(isinstance(item, (bytes, bytearray, memoryview)) for item in items):
         return {"list": isinstance(result, list), "types": types, "value": repr(result)[:300]}
-    joined = [item[:3000].decode("latin-1") for item in items[:200]]
+    joined = [bytes(item)[:3000].decode("latin-1") for item in items[:200]]
     return {
         "list": isinstance(result, list),
         "types": types,
@@ -99,9 +99,9 @@ def errors_text(call: Call) -> Iterable[bytes]:
     """Writes one kind of text to wsgi.errors by write(), then by writelines(), then flushes."""
     errors = call.environ["wsgi.errors"]
     text = "probe: " + ODD_TEXT[call.option("kind", "plain")] + "\n"
-    call.attempt("write", errors.write, text)
-    call.attempt("writelines", errors.writelines, [text, text])
-    call.attempt("flush", errors.flush)
+    call.attempt("write", lambda: errors.write(text))
+    call.attempt("writelines", lambda: errors.writelines([text, text]))
+    call.attempt("flush", lambda: errors.flush())
     return call.answer()
 
 
