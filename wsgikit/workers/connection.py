@@ -33,7 +33,17 @@ first; closing."""
 class Connection(Sender):
     """A connection from accept to close. `remote` is the client's address, "" on a Unix socket."""
 
-    __slots__ = ("greeting", "in_head", "member", "protocol", "remote", "remote_port", "stage", "variables")
+    __slots__ = (
+        "client_gone",
+        "greeting",
+        "in_head",
+        "member",
+        "protocol",
+        "remote",
+        "remote_port",
+        "stage",
+        "variables",
+    )
 
     def __init__(self, worker: Worker, stream: Stream, remote: str, remote_port: str) -> None:
         super().__init__(worker, stream)
@@ -45,6 +55,7 @@ class Connection(Sender):
         self.stage = OPEN
         self.in_head = True  # the head's deadline runs, from accept for the first one
         self.member: Member | None = None
+        self.client_gone: ClientGone | None = None
 
     # Events
 
@@ -167,7 +178,9 @@ class Connection(Sender):
             environ["REMOTE_ADDR"] = ""
         if self.variables is not None:
             environ.update(self.variables)
-        environ["wsgikit.client_gone"] = ClientGone(self.stream.sock)
+        if self.client_gone is None:
+            self.client_gone = ClientGone(self.stream.sock)
+        environ["wsgikit.client_gone"] = self.client_gone
 
     def guard(self) -> Guard | None:
         """See `Link`."""

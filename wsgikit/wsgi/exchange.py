@@ -15,7 +15,6 @@ from typing import Protocol
 
 from wsgikit.errors import Disconnected
 from wsgikit.wire.http11.framing import LAST_CHUNK, Framing, choose_framing, chunk, chunk_start, connection_field
-from wsgikit.wire.http11.persistence import may_persist
 from wsgikit.wsgi.file_wrapper import FileWrapper, regular_file
 from wsgikit.wsgi.response_head import ResponseHead
 from wsgikit.wsgi.transport import Transport
@@ -243,33 +242,27 @@ class Exchange:
             self.dead = True
             raise Disconnected("the response was given up before the app began it")
         self.head_sent = True
-        plan = choose_framing(self.method, head.code, self.minor, head.length, total)
-        self.framing = framing = plan.framing
-        self.content_length = plan.length
-        self.persist = may_persist(framing, keep_alive=self.persist)
-        parts = [head.lines]
+        framing, self.content_length, field = choose_framing(self.method, head.code, self.minor, head.length, total)
+        self.framing = framing
+        if framing is _CLOSE:
+            self.persist = False
+        parts = [head.lines, field]
         if not head.has_date and not head.has_server:
             parts.append(self._lines.both)
         elif not head.has_date:
             parts.append(self._lines.date)
         elif not head.has_server:
             parts.append(self._lines.server)
-        if plan.field:
-            parts.append(plan.field)
-        elif head.length is not None and not plan.drop_length:
-            parts.append(b"Content-Length: %d\r\n" % head.length)
-        parts.append(connection_field(self.minor, self.persist))
+        if not self.persist or not self.minor:
+            parts.append(connection_field(self.minor, self.persist))
         parts.append(b"\r\n")
-        self._send_first(parts, b"" if framing is _NONE else body)
-
-    def _send_first(self, parts: list[bytes], body: bytes) -> None:
-        if body:
+        if body and framing is not _NONE:
             self.sent = len(body)
-            if self.framing is _CHUNKED:
+            if framing is _CHUNKED:
                 parts += (chunk_start(len(body)), body, b"\r\n")
             else:
                 parts.append(self._clip(body))
-        if len(body) < _JOIN:
-            self.transport.send(b"".join(parts))
-        else:
-            self.transport.send_parts(parts)
+            if len(body) >= _JOIN:
+                self.transport.send_parts(parts)
+                return
+        self.transport.send(b"".join(parts))

@@ -30,7 +30,7 @@ from wsgikit.wire.http11.framing import (
 )
 from wsgikit.wire.http11.head import Head, parse_head
 from wsgikit.wire.http11.limits import DEFAULT_LIMITS, Limits
-from wsgikit.wire.http11.persistence import Rule, Step, after_response, may_persist
+from wsgikit.wire.http11.persistence import Rule, Step, after_response
 from wsgikit.wire.http11.response_head import ResponseHead, parse_response_head
 
 __all__ = [
@@ -53,7 +53,6 @@ __all__ = [
     "chunk_start",
     "connection_field",
     "format_head",
-    "may_persist",
     "parse_head",
     "parse_response_head",
     "request_decoder",

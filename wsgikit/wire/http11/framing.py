@@ -26,23 +26,24 @@ class Framing(enum.Enum):
 class Plan(NamedTuple):
     """How one response is framed.
 
-    `framing`      what ends it; with NONE no byte of the body may be sent
-    `length`       bytes of body to send, for LENGTH; else None
-    `field`        the field line to add to the head, with its CRLF; b"" for none
-    `drop_length`  a Content-Length that the app gave must not be sent (RFC 9110 8.6)
+    `framing`  what ends it; with NONE no byte of the body may be sent
+    `length`   bytes of body to send, for LENGTH; else None
+    `field`    the field line that says so, with its CRLF; b"" for none. It stands in place of a Content-Length that the
+               app gave: that one is in it, or must not be sent (RFC 9110 8.6)
     """
 
     framing: Framing
     length: int | None
     field: bytes
-    drop_length: bool
 
 
-_NOTHING = Plan(Framing.NONE, None, b"", False)
-_NOTHING_AT_ALL = Plan(Framing.NONE, None, b"", True)
-_EMPTY = Plan(Framing.LENGTH, 0, b"Content-Length: 0\r\n", True)
-_CHUNKED = Plan(Framing.CHUNKED, None, b"Transfer-Encoding: chunked\r\n", False)
-_CLOSE = Plan(Framing.CLOSE, None, b"", False)
+_NOTHING = Plan(Framing.NONE, None, b"")
+_EMPTY = Plan(Framing.LENGTH, 0, b"Content-Length: 0\r\n")
+_CHUNKED = Plan(Framing.CHUNKED, None, b"Transfer-Encoding: chunked\r\n")
+_CLOSE = Plan(Framing.CLOSE, None, b"")
+
+_MAX_PLANS = 1024
+_plans: dict[int, Plan] = {}  # by length: an app's pages have few, and looking one up costs less than making it
 
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -54,16 +55,24 @@ def choose_framing(method: str, status: int, minor: int, given: int | None = Non
     known otherwise (a body of one block, a file).
     """
     if status < 200 or status == 204 or (method == "CONNECT" and status < 300):
-        return _NOTHING_AT_ALL
-    if method == "HEAD" or status == 304:
         return _NOTHING
+    if method == "HEAD" or status == 304:
+        return _NOTHING if given is None else Plan(Framing.NONE, None, _of_length(given).field)
     if status == 205:
         return _EMPTY
     if given is not None:
-        return Plan(Framing.LENGTH, given, b"", False)
+        return _plans.get(given) or _of_length(given)
     if derived is not None:
-        return Plan(Framing.LENGTH, derived, b"Content-Length: %d\r\n" % derived, False)
+        return _plans.get(derived) or _of_length(derived)
     return _CHUNKED if minor else _CLOSE
+
+
+def _of_length(length: int) -> Plan:
+    plan = Plan(Framing.LENGTH, length, b"Content-Length: %d\r\n" % length)
+    if len(_plans) >= _MAX_PLANS:
+        _plans.clear()
+    _plans[length] = plan
+    return plan
 
 
 def connection_field(minor: int, persists: bool) -> bytes:

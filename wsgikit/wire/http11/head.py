@@ -109,7 +109,8 @@ def parse_head(
     head again for each. A refusal may come that much later, and is the same.
 
     `last` is the head before this one on the same connection. Most clients send the same fields each time: where the
-    bytes are equal, so is all that they mean, and one comparison replaces reading them.
+    bytes are equal, so is all that they mean, and one comparison replaces reading them. The caller gives it up: it may
+    come back as the new head.
     """
     if last is not None and last.section:
         match = _line(buffer, start)
@@ -147,24 +148,12 @@ def parse_head(
     return head
 
 
-def _again(target: bytes, method: str, line_end: int, last: Head) -> Head:
-    """A head whose field lines are those of `last`, which was HTTP/1.1 and had no body."""
-    head = Head()
+def _again(target: bytes, method: str, line_end: int, head: Head) -> Head:
+    """The head before, made into this one: its field lines are the same, it was HTTP/1.1 and had no body."""
     head.method = method
     head.target = target
     head.path, _, head.query = target.partition(b"?")
-    head.authority = None
-    head.minor = 1
-    head.fields = last.fields
-    head.end = line_end + len(last.section)
-    head.section = last.section
-    head.memo = last.memo
-    head.host = last.host
-    head.chunked = False
-    head.content_length = None
-    head.keep_alive = last.keep_alive
-    head.upgrade = last.upgrade
-    head.expect_continue = False
+    head.end = line_end + len(head.section)
     return head
 
 

@@ -135,8 +135,3 @@ def after_response(
 ) -> Rule:
     """The rule that decides; see `Rule` for the arguments. Its `step` says what to do, its `reason` is for the log."""
     return _TABLE[broken, error, body_read, framing is not Framing.CLOSE, keep_alive, closing, pending]
-
-
-def may_persist(framing: Framing, *, keep_alive: bool, closing: bool = False) -> bool:
-    """What the response head may promise, before the body is sent: the argument of `framing.connection_field`."""
-    return keep_alive and not closing and framing is not Framing.CLOSE
