@@ -1,0 +1,1 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:d="http://exslt.org/dynamic"><xsl:template match="/"><out found="{d:map(//*, 'name()')}"/></xsl:template></xsl:stylesheet>

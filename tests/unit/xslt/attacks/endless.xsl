@@ -1,0 +1,1 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:template match="/"><xsl:variable name="all" select="//*"/><out><xsl:value-of select="count($all[count($all[count($all[count($all[. = 'x']) > 0]) > 0]) > 0])"/></out></xsl:template></xsl:stylesheet>

@@ -1,0 +1,1 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:p="urn:a-program-has-registered"><xsl:template match="/"><out><xsl:value-of select="p:secret()"/></out></xsl:template></xsl:stylesheet>

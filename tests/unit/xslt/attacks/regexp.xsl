@@ -1,0 +1,1 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:r="http://exslt.org/regular-expressions"><xsl:template match="/"><out><xsl:value-of select="r:test('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', '(a+)+$')"/></out></xsl:template></xsl:stylesheet>

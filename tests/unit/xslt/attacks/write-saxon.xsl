@@ -1,0 +1,1 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:saxon="http://icl.com/saxon" extension-element-prefixes="saxon"><xsl:template match="/"><saxon:output file="TARGET"><written/></saxon:output></xsl:template></xsl:stylesheet>
