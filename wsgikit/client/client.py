@@ -68,6 +68,10 @@ class Client:
         connection.watch(watch)
         return connection
 
+    def connect(self, watch: int = -1) -> Connection:
+        """A new connection, which is the caller's. Errors as `send`."""
+        return self._connector.connect(watch)
+
     def get(self, target: bytes, *fields: tuple[bytes, bytes]) -> Response:
         """GET `target`, relative to the origin's base, with Host and `fields`. Errors as `send`."""
         host = (b"Host", self.origin.authority)

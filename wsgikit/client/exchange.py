@@ -49,12 +49,7 @@ class Exchange:
     def run(self) -> ResponseHead:
         """The head of the final response. UpstreamError, UpstreamTimeout; Disconnected when the watched peer has left;
         whatever the body raises. After an error the connection is of no more use."""
-        try:
-            self._send()
-        except OSError as error:
-            # An upstream that has heard enough may answer and close while we still send (RFC 9112 9.6).
-            if not self._has_answered():
-                self._fail("send", str(error))
+        self._send()
         if self.head is None:
             self._await_head()
         if self.head is None:
@@ -99,24 +94,35 @@ class Exchange:
 
     def _push(self, data: bytes) -> bool:
         """Send all of `data`. False: the upstream has answered before it took it."""
+        try:
+            sent = self._connection.send(data)
+        except OSError as error:
+            return self._cut_off(error)
+        return sent == len(data) or self._push_rest(memoryview(data)[sent:])
+
+    def _push_rest(self, view: memoryview) -> bool:
+        """As `_push`, for what the socket did not take at once."""
         connection = self._connection
-        sent = connection.send(data)
-        if sent == len(data):
-            return True
-        view = memoryview(data)
-        while True:
-            view = view[sent:]
-            if not view:
-                return True
+        while view:
             events = connection.wait_writable(self._until(self._settings.idle_timeout))
             if not events:
                 self._time_out("send", self._settings.idle_timeout)
             if events & READ and self._has_answered():
                 return False
-            sent = connection.send(view)
+            try:
+                view = view[connection.send(view) :]
+            except OSError as error:
+                return self._cut_off(error)
+        return True
+
+    def _cut_off(self, error: OSError) -> bool:
+        """The upstream takes no more. It may have answered before: it has heard enough (RFC 9112 9.6)."""
+        if not self._has_answered():
+            self._fail("send", str(error))
+        return False
 
     def _last_chunk(self) -> bytes:
-        trailers = self._request.trailers
+        trailers = self._request.trailers() if self._request.trailers is not None else ()
         if not trailers:
             return LAST_CHUNK
         lines = b"".join(b"%b: %b\r\n" % field for field in trailers)

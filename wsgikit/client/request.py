@@ -34,7 +34,7 @@ class Request:
     target    the request target in the form it is to be sent (RFC 9112 3.2)
     fields    all field lines, Host and the framing of the body included
     body      bytes, or an iterable of blocks; None without a body
-    trailers  field lines after a chunked body; read once the body is through
+    trailers  gives the field lines after a chunked body; called once the body is through
     early     called with the fields of each 103 (RFC 8297) that comes before the response
     watch     a descriptor: if its peer leaves, the exchange ends with Disconnected; -1: none
     deadline  monotonic seconds at which everything must be over; 0: none
@@ -44,7 +44,7 @@ class Request:
     target: bytes
     fields: Fields
     body: bytes | Iterable[bytes] | None = None
-    trailers: Fields = ()
+    trailers: Callable[[], Fields] | None = None
     early: Callable[[list[tuple[bytes, bytes]]], object] | None = None
     watch: int = -1
     deadline: float = 0.0

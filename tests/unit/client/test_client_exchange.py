@@ -231,7 +231,7 @@ def test_a_chunked_body_is_framed_and_ended_with_its_trailers() -> None:
 
     with ScriptedUpstream(answering(ok())) as upstream, Client(upstream.url) as client:
         fields = [HOST, (b"Transfer-Encoding", b"chunked")]
-        with client.send(Request(method="PUT", target=b"/", fields=fields, body=body(), trailers=trailers)) as response:
+        with client.send(Request(method="PUT", target=b"/", fields=fields, body=body(), trailers=lambda: trailers)) as response:
             assert response.status == 200
         received = upstream.requests[0]
         assert (received.body, received.chunks, received.trailers) == (b"onetwo!", [3, 4], [(b"X-Sum", b"7")])
@@ -247,15 +247,17 @@ def test_a_body_that_does_not_fit_its_length_ends_the_connection(blocks: list[by
     assert all(received.body is None for received in upstream.requests)
 
 
-def test_errors_of_the_body_come_through_and_end_the_connection() -> None:
+@pytest.mark.parametrize("error", [PeerTimeout("body", 20), OSError(28, "no space left"), ConnectionResetError()])
+def test_errors_of_the_body_come_through_and_end_the_connection(error: Exception) -> None:
     def body():
         yield b"part"
-        raise PeerTimeout("body", 20)
+        raise error
 
     with ScriptedUpstream(answering(ok())) as upstream, Client(upstream.url) as client:
         fields = [HOST, (b"Content-Length", b"10")]
-        with pytest.raises(PeerTimeout):
+        with pytest.raises(type(error)) as caught:
             client.send(Request(method="POST", target=b"/", fields=fields, body=body()))
+        assert caught.value is error
         assert len(client.pool) == 0
 
 

@@ -1,0 +1,97 @@
+"""Parts of the traffic for some of the endpoints: canary releases, A/B tests, a version for testers.
+
+    endpoints = ["http://a:8000", "http://b:8000", "http://c:8000 lane=canary"]
+
+    [upstream.shop.lanes.canary]
+    weight = 0.05                     # one request in twenty, ...
+    by = "cookie:session"             # ... and always the same clients ("header:NAME", "address"); by chance without
+    header = "X-Canary: yes"          # besides, whoever sends this
+    cookie = "canary=1"               # or has this cookie
+
+What is for no lane goes to the endpoints without one. A lane of which no endpoint is up gives its requests to the rest.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from wsgikit.errors import ConfigError
+from wsgikit.loader import nearest
+from wsgikit.middleware.balancer.hashing import Key, cookie, key_of, point
+from wsgikit.middleware.request_fields import environ_key
+
+_KEYS = ("weight", "by", "header", "cookie")
+
+
+class Lane:
+    """One lane. ConfigError names a key that is wrong."""
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        place = f"lanes.{name}"
+        if not isinstance(options, Mapping):
+            raise ConfigError(f"{place} = {options!r}: a table")
+        for key in options:
+            if key not in _KEYS:
+                raise ConfigError(f"{place}: unknown key {key!r}{nearest(key, _KEYS)}")
+        weight = options.get("weight", 0.0)
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
+            raise ConfigError(f"{place}.weight = {weight!r}: a part of the traffic, from 0 to 1")
+        self.name = name
+        self.weight = float(weight)
+        self._key: Key | None = key_of(options["by"]) if options.get("by") else None
+        self._variable, self._value = _field(options.get("header", ""), place)
+        self._cookie, _, self._wanted = str(options.get("cookie", "")).partition("=")
+        if not weight and not self._variable and not self._cookie:
+            raise ConfigError(f"{place} gets nothing: give it a weight, a header or a cookie")
+
+    def asked_for(self, environ: dict[str, Any]) -> bool:
+        """Whether the request names this lane by its header or cookie."""
+        if self._variable:
+            value = environ.get(self._variable)
+            if value is not None and (not self._value or value == self._value):
+                return True
+        if self._cookie:
+            value = cookie(environ, self._cookie)
+            return bool(value) and (not self._wanted or value == self._wanted)
+        return False
+
+    def place(self, environ: dict[str, Any], chance: float) -> float:
+        """From 0 to 1: where the request's client stands among all; `chance` for a request without the key."""
+        key = self._key(environ) if self._key is not None else ""
+        return point(key) / 2**64 if key else chance
+
+
+def _field(text: str, place: str) -> tuple[str, str]:
+    if not text:
+        return "", ""
+    name, colon, value = text.partition(":")
+    if not colon or not name:
+        raise ConfigError(f"{place}.header = {text!r}: write 'Name: value', or 'Name:' for any value")
+    return environ_key(name), value.strip(" ")
+
+
+class Lanes:
+    """All lanes of an upstream."""
+
+    def __init__(self, tables: Mapping[str, Any]) -> None:
+        self._lanes = [Lane(name, options) for name, options in tables.items()]
+        if sum(lane.weight for lane in self._lanes) > 1:
+            raise ConfigError("lanes: the weights are more than the whole traffic (1)")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(lane.name for lane in self._lanes)
+
+    def choose(self, environ: dict[str, Any]) -> str:
+        """The lane of a request, "" for none."""
+        for lane in self._lanes:
+            if lane.asked_for(environ):
+                return lane.name
+        chance, begin = random.random(), 0.0
+        for lane in self._lanes:
+            if lane.weight and begin <= lane.place(environ, chance) < begin + lane.weight:
+                return lane.name
+            begin += lane.weight
+        return ""

@@ -1,0 +1,73 @@
+"""From options as people write them, in Python or in `[upstream.NAME]`, to the settings of each part.
+
+Owns which option belongs to whom, and the errors about those that belong to nobody.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+
+from wsgikit.client import ClientSettings, TlsSettings
+from wsgikit.errors import ConfigError
+from wsgikit.loader import nearest
+from wsgikit.middleware.amounts import seconds, whole
+from wsgikit.middleware.forward_settings import forward_settings
+
+_TIMES = (
+    "connect_timeout", "tls_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "continue_timeout",
+    "keep_alive",
+)  # fmt: skip
+_COUNTS = ("max_idle", "max_requests")
+_TLS = tuple(field.name for field in fields(TlsSettings))
+
+
+@lru_cache(1)
+def forward_names() -> tuple[str, ...]:
+    """The options of forwarding."""
+    return tuple(inspect.signature(forward_settings).parameters)
+
+
+CLIENT_NAMES = (*_TIMES, *_COUNTS, "tls")
+
+
+def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of forwarding, and the others."""
+    own = {name: value for name, value in options.items() if name in forward_names()}
+    return own, {name: value for name, value in options.items() if name not in own}
+
+
+def check_names(options: Iterable[str], known: Iterable[str]) -> None:
+    """ConfigError for the first option that nobody knows."""
+    names = tuple(known)
+    for name in options:
+        if name not in names:
+            raise ConfigError(f"unknown option {name!r}{nearest(name, names)}")
+
+
+def client_settings(options: Mapping[str, Any]) -> ClientSettings:
+    """Settings of the connections. ConfigError names the option."""
+    values: dict[str, Any] = {}
+    for name, value in options.items():
+        if name in _TIMES:
+            # a timeout of nothing would end everything before it begins; only the total may be off
+            values[name] = seconds(value, name, least=0.0 if name in ("total_timeout", "keep_alive") else 0.001)
+        elif name in _COUNTS:
+            values[name] = whole(value, name, 0)
+        elif name == "tls":
+            values[name] = _tls(value)
+    return ClientSettings(**values)
+
+
+def _tls(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value  # a context or TlsSettings, from Python
+    for name, inner in value.items():
+        if name not in _TLS:
+            raise ConfigError(f"tls: unknown key {name!r}{nearest(name, _TLS)}")
+        if not isinstance(inner, bool if name == "verify" else str):
+            raise ConfigError(f"tls.{name} = {inner!r}: {'true or false' if name == 'verify' else 'a text'}")
+    return TlsSettings(**value)

@@ -1,0 +1,289 @@
+"""An upstream at work: a request goes to an endpoint, or to another one, and what became of it is noted.
+
+Owns the order of decisions for one request: breaker, lane and stickiness, choice, limit, the attempt, and whether there
+is another one (RFC 9110 9.2.2: idempotent methods; RFC 9112 9.3.1: never once an answer has begun). Must not know WSGI
+beyond the environ it hands to algorithms, nor the fields of a request.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from wsgikit.client import Response
+from wsgikit.errors import UpstreamError, UpstreamTimeout
+from wsgikit.middleware.balancer import board as cells
+from wsgikit.middleware.balancer.algorithms import Algorithm
+from wsgikit.middleware.balancer.board import Board, bucket
+from wsgikit.middleware.balancer.breaker import Breaker
+from wsgikit.middleware.balancer.budget import RetryBudget
+from wsgikit.middleware.balancer.endpoint import Endpoint
+from wsgikit.middleware.balancer.lanes import Lanes
+from wsgikit.middleware.balancer.roster import Fit, Roster
+from wsgikit.middleware.balancer.settings import Policy
+from wsgikit.middleware.balancer.sticky import Sticky
+from wsgikit.middleware.balancer.waiting import Waiting
+
+if TYPE_CHECKING:
+    from wsgikit.middleware.forward_request import Call
+
+log = logging.getLogger("wsgikit.forward")
+
+# Answers by which a gateway tells that its own upstream failed.
+_GATEWAY_ERRORS = frozenset((502, 503, 504))
+_NOTHING_SENT = frozenset(("resolve", "connect", "tls"))
+
+
+class Unavailable(UpstreamError):
+    """No endpoint may have the request now: 503. `retry_after` is in seconds."""
+
+    status = 503
+
+    def __init__(self, upstream: str, detail: str, retry_after: float) -> None:
+        super().__init__(upstream, "choose", detail)
+        self.retry_after = retry_after
+
+
+class Reply:
+    """An endpoint's response. `cookie` is a Set-Cookie to add, "" for none; `attempts` how many endpoints were asked.
+
+    Call `end` once when all is over.
+    """
+
+    __slots__ = ("_upstream", "attempts", "cookie", "endpoint", "response")
+
+    def __init__(self, upstream: Upstream, endpoint: Endpoint, response: Response, attempts: int) -> None:
+        self._upstream = upstream
+        self.endpoint = endpoint
+        self.response = response
+        self.attempts = attempts
+        self.cookie = ""
+
+    def end(self, error: BaseException | None = None) -> None:
+        """The body is through (None), or what happened to it; an error of the client's is no fault of the endpoint."""
+        upstream, endpoint = self._upstream, self.endpoint
+        upstream.leave(endpoint)
+        if isinstance(error, UpstreamError):
+            upstream.failed(endpoint, error)
+        elif error is not None:
+            upstream.count(endpoint, cells.CLIENT_LEFT)
+
+
+class Upstream:
+    """One upstream in one process: the endpoints, and all that decides about them."""
+
+    def __init__(
+        self, name: str, roster: Roster, algorithm: Algorithm, policy: Policy, board: Board, **more: Any
+    ) -> None:
+        """`more`: lanes, sticky, breaker, clock; each may be left out."""
+        self.name = name
+        self.roster = roster
+        self.policy = policy
+        self.board = board
+        self.lanes: Lanes | None = more.get("lanes")
+        self.sticky: Sticky | None = more.get("sticky")
+        self.breaker: Breaker | None = more.get("breaker")
+        self._clock: Callable[[], float] = more.get("clock", monotonic)
+        self._algorithm = algorithm
+        self._observe = getattr(algorithm, "observe", None)
+        self._budget = RetryBudget(policy.retry.ratio, policy.retry.floor, self._clock)
+        self._waiting = Waiting(policy.queue, policy.queue_timeout)
+        self._lock = threading.Lock()
+
+    def send(self, call: Call) -> Reply:
+        """The answer of an endpoint. UpstreamError, UpstreamTimeout: of the last one that was asked; Unavailable."""
+        if self.breaker is not None and not self.breaker.allows():
+            raise Unavailable(self.name, "the circuit breaker is open", self.breaker.open_for)
+        self._budget.request()
+        asked: list[Endpoint] = []
+        while True:
+            endpoint, cookie = self._acquire(call, asked)
+            try:
+                response = self._attempt(call, endpoint)
+            except UpstreamError as error:
+                asked.append(endpoint)
+                self._note(call, error, len(asked))
+                if not self._may_retry(call, error, len(asked)):
+                    raise
+                self.count(endpoint, cells.RETRIES)
+                continue
+            reply = Reply(self, endpoint, response, len(asked) + 1)
+            reply.cookie = cookie
+            return reply
+
+    # Choosing
+
+    def _acquire(self, call: Call, asked: list[Endpoint]) -> tuple[Endpoint, str]:
+        """An endpoint with one more request in flight, and the cookie for it. Unavailable: nobody may have it."""
+        environ = call.environ
+        token = self.sticky.wanted(environ) if self.sticky is not None and not asked else ""
+        if token and self.sticky is not None:
+            known = self.roster.find(self.sticky.token, token)
+            if known is not None and self._enter((known,), environ) is not None:
+                return known, ""
+        endpoint = self._choose(environ, asked)
+        if endpoint is None:
+            endpoint = self._waiting.until(lambda: self._choose(environ, asked), lambda: _has_left(environ))
+        if endpoint is None:
+            fit = bool(self.roster.fit())
+            detail = "every endpoint has as many requests as it may" if fit else "no endpoint is there"
+            raise Unavailable(self.name, detail, self.policy.retry_after)
+        cookie = self.sticky.set_cookie(endpoint.url, environ) if self.sticky is not None else ""
+        return endpoint, cookie
+
+    def _choose(self, environ: dict[str, Any], asked: list[Endpoint]) -> Endpoint | None:
+        lane = self.lanes.choose(environ) if self.lanes is not None else ""
+        fit = self.roster.fit(lane)
+        if asked:
+            # somebody else, where there is somebody else
+            fit = tuple(endpoint for endpoint in fit if endpoint not in asked) or fit
+        return self._enter(fit, environ) if fit else None
+
+    def _enter(self, fit: Fit, environ: dict[str, Any]) -> Endpoint | None:
+        """The algorithm's choice among those that are not full; None when all are."""
+        while fit:
+            with self._lock:
+                endpoint = fit[0] if len(fit) == 1 else self._algorithm.pick(fit, environ)
+                endpoint.in_flight += 1
+            if not endpoint.spec.max_connections or self.board.take(endpoint):
+                return endpoint
+            with self._lock:
+                endpoint.in_flight -= 1
+                endpoint.count(cells.REFUSED)
+            fit = tuple(other for other in fit if other is not endpoint)
+        return None
+
+    def leave(self, endpoint: Endpoint) -> None:
+        """A request at this endpoint is over."""
+        with self._lock:
+            endpoint.in_flight -= 1
+        if endpoint.spec.max_connections:
+            self.board.leave(endpoint)
+            self._waiting.wake()
+
+    # Trying
+
+    def _attempt(self, call: Call, endpoint: Endpoint) -> Response:
+        started = self._clock()
+        try:
+            response = self._send(call, endpoint)
+        except UpstreamError as error:
+            self.leave(endpoint)
+            self.failed(endpoint, error)
+            raise
+        except BaseException:
+            # the client has left, or its body was broken: nobody's fault here
+            self.leave(endpoint)
+            self.count(endpoint, cells.CLIENT_LEFT)
+            raise
+        self._answered(endpoint, response.status, self._clock() - started)
+        return response
+
+    def _send(self, call: Call, endpoint: Endpoint) -> Response:
+        """Send it; once more on a new connection, where an old one was closed while the request was on its way."""
+        client = endpoint.client
+        try:
+            return client.send(call.request(endpoint.origin))
+        except UpstreamError as error:
+            stale = error.reused and not error.answered and error.phase in ("send", "head")
+            if not stale or isinstance(error, UpstreamTimeout) or not call.idempotent or not call.may_go_again():
+                raise
+        client.pool.forget()
+        return client.send(call.request(endpoint.origin))
+
+    def _may_retry(self, call: Call, error: UpstreamError, asked: int) -> bool:
+        retry = self.policy.retry
+        if asked >= retry.attempts or error.answered:
+            return False
+        if error.phase in _NOTHING_SENT:
+            kind, allowed = "connect", True
+        else:
+            kind = "timeout" if isinstance(error, UpstreamTimeout) else "reset"
+            allowed = call.idempotent
+        return allowed and kind in retry.on and call.may_go_again() and self._budget.take()
+
+    # Taking note
+
+    def _answered(self, endpoint: Endpoint, status: int, seconds: float) -> None:
+        failed = status in _GATEWAY_ERRORS
+        with self._lock:
+            endpoint.count(cells.REQUESTS)
+            endpoint.count(bucket(seconds))
+            if status >= 500:
+                endpoint.count(cells.SERVER_ERRORS)
+            if self._observe is not None:
+                self._observe(endpoint, seconds)
+        self._judge(endpoint, "gateway error" if failed else "")
+
+    def failed(self, endpoint: Endpoint, error: UpstreamError) -> None:
+        """A request has failed at this endpoint."""
+        with self._lock:
+            if not error.answered:
+                endpoint.count(cells.REQUESTS)
+            endpoint.count(cells.FAILURES)
+            if isinstance(error, UpstreamTimeout):
+                endpoint.count(cells.TIMEOUTS)
+            if error.phase in _NOTHING_SENT:
+                endpoint.count(cells.CONNECT_FAILURES)
+        reason = "timeout" if isinstance(error, UpstreamTimeout) else error.phase
+        self._judge(endpoint, "connect" if reason == "resolve" else reason)
+
+    def _judge(self, endpoint: Endpoint, reason: str) -> None:
+        """Count consecutive failures ("" is a success), and eject when there are too many."""
+        if self.breaker is not None and self.breaker.note(bool(reason)):
+            log.error("upstream %s: the circuit breaker opens for %g s", self.name, self.breaker.open_for)
+            self.board.opened(self.breaker.open_until)
+        if not reason:
+            endpoint.failures = 0
+            return
+        endpoint.failures += 1
+        eject = self.policy.eject
+        if not eject.failures or endpoint.failures < eject.failures:
+            return
+        endpoint.failures = 0
+        most = int(len(self.roster.endpoints) * eject.most)
+        length = self.board.eject(endpoint, reason, eject.base, eject.longest, most) if most else 0.0
+        if length:
+            self.roster.changed()
+            log.error("upstream %s: %s is ejected for %g s: %s", self.name, endpoint.url, length, reason)
+
+    def count(self, endpoint: Endpoint, cell: int) -> None:
+        """One more of a counter of `board`."""
+        with self._lock:
+            endpoint.count(cell)
+
+    def _note(self, call: Call, error: UpstreamError, attempt: int) -> None:
+        method, path = call.environ.get("REQUEST_METHOD", ""), call.environ.get("PATH_INFO", "")
+        log.warning(
+            "%s %s: upstream %s, endpoint %s, phase %s, attempt %d: %s",
+            method, ascii(path)[1:-1], self.name, error.endpoint, error.phase, attempt, error.detail,
+        )  # fmt: skip
+
+    def serves(self, endpoint: Endpoint) -> bool:
+        """Whether an upgraded connection to this endpoint may go on: it is still one of ours, and is not drained."""
+        return endpoint in self.roster.endpoints and not endpoint.spec.drain
+
+    # Keeping time
+
+    def publish(self) -> None:
+        """Write what was counted to the scoreboard."""
+        for endpoint in self.roster.endpoints:
+            with self._lock:
+                counted, endpoint.tally = endpoint.tally, {}
+                in_flight = endpoint.in_flight
+            self.board.publish(endpoint, in_flight, counted)
+
+    def refresh(self) -> None:
+        """Take over what other workers have found out."""
+        news = [self.board.refresh(endpoint) for endpoint in self.roster.endpoints]
+        if any(news):
+            self.roster.changed()
+        if self.breaker is not None:
+            self.breaker.trip(self.board.open_until())
+
+
+def _has_left(environ: dict[str, Any]) -> bool:
+    return bool(environ.get("wsgikit.client_gone"))

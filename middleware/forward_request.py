@@ -1,0 +1,267 @@
+"""A client's request on its way to an upstream: target, fields, body.
+
+Owns what a gateway has to change (RFC 9110 7.6, RFC 7239), and nothing else. Built once for each client's request;
+`request()` makes what goes to one endpoint. Must not know which endpoint that is, nor what comes back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from wsgikit.client import Origin, Request
+from wsgikit.errors import Disconnected
+from wsgikit.middleware.amounts import address, within
+from wsgikit.middleware.forward_fields import Fields, client_fields, connection_options
+from wsgikit.middleware.forward_settings import ForwardSettings
+from wsgikit.middleware.router.target import SAFE_IN_PATH, raw_parts
+from wsgikit.wire.http11.grammar import TARGET_RUN, TOKEN
+
+_BLOCK = 64 * 1024
+_LENGTH = re.compile(r"[0-9]{1,18}")
+# RFC 9110 9.2.2. A method that nobody has registered is not idempotent.
+IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"))
+# What a query may hold besides unreserved characters; % because it is encoded already.
+_SAFE_IN_QUERY = SAFE_IN_PATH + "%?[]^`{|}"
+
+
+class LengthRequired(Exception):
+    """The body has no length, and this server does not say where it ends: 411."""
+
+
+class Upload:
+    """The body of a client's request. `length` is None when it ends by itself (`wsgi.input_terminated`)."""
+
+    __slots__ = ("_start", "_stream", "length", "touched")
+
+    def __init__(self, stream: Any, length: int | None) -> None:
+        self._stream = stream
+        self.length = length
+        self.touched = False
+        self._start = _position(stream)
+
+    @property
+    def spooled(self) -> bool:
+        """Whether it is here as a whole, so that it can be sent again."""
+        return self._start is not None
+
+    def ready(self) -> bool:
+        """Whether it can be sent from its first byte."""
+        if self.touched and self._start is not None:
+            self._stream.seek(self._start)
+            self.touched = False
+        return not self.touched
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The blocks as they arrive. Disconnected: the client has sent less than it said."""
+        self.touched = True
+        # read(n) blocks until all n bytes are there, and so would hold back what has come
+        read: Callable[[int], bytes] = getattr(self._stream, "read1", self._stream.read)
+        left = self.length
+        while left is None or left:
+            block = read(_BLOCK if left is None else min(left, _BLOCK))
+            if not block:
+                if left:
+                    raise Disconnected(f"the client's body ended {left} bytes early")
+                return
+            if left is not None:
+                left -= len(block)
+            yield block
+
+
+def _position(stream: Any) -> int | None:
+    try:
+        return int(stream.tell()) if stream.seekable() else None
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def upload(environ: dict[str, Any]) -> Upload | None:
+    """The request's body, None without one. LengthRequired: nobody can tell where it ends."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    if length:
+        if not _LENGTH.fullmatch(length):
+            raise LengthRequired
+        return Upload(environ["wsgi.input"], int(length)) if int(length) else None
+    if not _is_chunked(environ):
+        return None
+    if not environ.get("wsgi.input_terminated"):
+        raise LengthRequired
+    return Upload(environ["wsgi.input"], None)
+
+
+def _is_chunked(environ: dict[str, Any]) -> bool:
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        return True
+    raw: Fields = environ.get("wsgikit.raw_headers") or []
+    return any(len(name) == 17 and name.lower() == b"transfer-encoding" for name, _ in raw)
+
+
+class Call:
+    """One client's request, ready to go to any endpoint.
+
+    `upgrade` is what the client wants to change to, where we can (RFC 9110 7.8); `watch` the descriptor that tells
+    whether it is still there, -1 where the server has none.
+    """
+
+    __slots__ = ("_common", "_host", "_settings", "_target", "early", "environ", "method", "upgrade", "upload", "watch")
+
+    def __init__(self, environ: dict[str, Any], settings: ForwardSettings) -> None:
+        """LengthRequired: see `upload`."""
+        self.environ = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        self.upload = upload(environ)
+        self._settings = settings
+        gone = environ.get("wsgikit.client_gone")
+        self.watch = gone.fileno() if gone is not None and settings.half_close == "leave" else -1
+        self.upgrade = _upgrade(environ) if settings.upgrade else b""
+        self.early: Callable[[Fields], object] | None = None
+        self._target = target(environ, whole=settings.whole_path)
+        self._host = client_host(environ) if settings.host == "preserve" else settings.host.encode("latin-1")
+        self._common = self._fields()
+
+    def _fields(self) -> Fields:
+        """What is the same for all endpoints."""
+        environ, settings = self.environ, self._settings
+        trusted = _is_trusted(environ.get("REMOTE_ADDR", ""), settings)
+        fields = client_fields(environ, trusted=trusted)
+        if settings.forwarded == "x-forwarded":
+            _add_x_forwarded(fields, environ, settings)
+        elif settings.forwarded == "forwarded":
+            _add_forwarded(fields, environ)
+        if settings.via:
+            version = environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/").encode("latin-1")
+            fields.append((b"Via", version + b" " + settings.via))
+        if settings.request:
+            fields = settings.request.applied(fields)
+        body = self.upload
+        if body is not None and body.length is not None:
+            fields.append((b"Content-Length", b"%d" % body.length))
+        elif body is not None:
+            fields.append((b"Transfer-Encoding", b"chunked"))
+        elif environ.get("CONTENT_LENGTH") == "0":
+            fields.append((b"Content-Length", b"0"))
+        if body is not None and self._expects(body):
+            fields.append((b"Expect", b"100-continue"))
+        if self.upgrade:
+            fields += ((b"Connection", b"Upgrade"), (b"Upgrade", self.upgrade))
+        return fields
+
+    def _expects(self, body: Upload) -> bool:
+        """Pass the client's question on, where our first read is what makes the server answer it (RFC 9110 10.1.1)."""
+        environ = self.environ
+        return (
+            "wsgikit.raw_target" in environ
+            and not body.spooled
+            and environ.get("HTTP_EXPECT", "").lower() == "100-continue"
+        )
+
+    def request(self, origin: Origin) -> Request:
+        """The request for one endpoint."""
+        host = origin.authority if self._settings.host == "upstream" else self._host
+        body = self.upload
+        return Request(
+            method=self.method,
+            target=origin.base.encode("ascii") + self._target if origin.base else self._target or b"/",
+            fields=[(b"Host", host), *self._common],
+            body=body,
+            trailers=self._trailers if body is not None and body.length is None else None,
+            early=self.early,
+            watch=self.watch,
+        )
+
+    def _trailers(self) -> Fields:
+        """The trailers of the client's body, which are known once it was read."""
+        found = self.environ.get("wsgikit.trailers") or ()
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in found]
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether sending it twice means the same as sending it once (RFC 9110 9.2.2)."""
+        return self.method in IDEMPOTENT
+
+    def may_go_again(self) -> bool:
+        """Whether the body is still whole. Makes it so, where it can be."""
+        return self.upload is None or self.upload.ready()
+
+
+def _upgrade(environ: dict[str, Any]) -> bytes:
+    """What the client wants to change to; b"" when it does not, or this server cannot."""
+    wanted = environ.get("HTTP_UPGRADE")
+    if not wanted or "wsgikit.takeover" not in environ:
+        return b""
+    if b"upgrade" not in connection_options(environ.get("HTTP_CONNECTION", "")):
+        return b""
+    return str(wanted).encode("latin-1")
+
+
+def target(environ: dict[str, Any], *, whole: bool = False) -> bytes:
+    """The path and query to ask for: what the mounts have left of the path, or the whole, as the client wrote it.
+
+    b"" for the root of a mount that was asked for without its slash.
+    """
+    script: str = environ.get("SCRIPT_NAME", "")
+    info: str = environ.get("PATH_INFO", "")
+    raw = environ.get("wsgikit.raw_target")
+    if raw is not None and b"%" not in raw:
+        path, question, query = raw.partition(b"?")
+        if str(path, "latin-1") == script + info and str(query, "latin-1") == environ.get("QUERY_STRING", ""):
+            return bytes(raw if whole or not script else path[len(script) :] + question + query)
+    parts = raw_parts(environ)
+    if parts is None:
+        parts = quote(script, SAFE_IN_PATH, "latin-1"), quote(info, SAFE_IN_PATH, "latin-1")
+    text = parts[0] + parts[1] if whole else parts[1]
+    query_text = environ.get("QUERY_STRING", "")
+    made = (f"{text}?{query_text}" if query_text else text).encode("latin-1")
+    if TARGET_RUN.fullmatch(made) is None:  # another server's parser takes more than ours
+        made = quote(made, _SAFE_IN_QUERY).encode("ascii")
+    return made
+
+
+def client_host(environ: dict[str, Any]) -> bytes:
+    """The host that the client asked for."""
+    host = environ.get("HTTP_HOST")
+    if not host:
+        host = environ["SERVER_NAME"]
+        if environ["SERVER_PORT"] != ("443" if environ.get("wsgi.url_scheme") == "https" else "80"):
+            host = f"{host}:{environ['SERVER_PORT']}"
+    return str(host).encode("latin-1")
+
+
+def _is_trusted(peer: str, settings: ForwardSettings) -> bool:
+    if not peer:
+        return settings.trust_unix
+    return bool(settings.trusted) and within(address(peer), settings.trusted)
+
+
+def _add_x_forwarded(fields: Fields, environ: dict[str, Any], settings: ForwardSettings) -> None:
+    """X-Forwarded-For grows by the peer; the others are what the first proxy said, whom we trust if they are there."""
+    peer = environ.get("REMOTE_ADDR", "").partition("%")[0].encode("latin-1")
+    there = {name.lower() for name, _ in fields}
+    if peer:
+        if b"x-forwarded-for" in there:
+            chain = [value for name, value in fields if name.lower() == b"x-forwarded-for"]
+            fields[:] = [field for field in fields if field[0].lower() != b"x-forwarded-for"]
+            peer = b", ".join((*chain, peer))
+        fields.append((b"X-Forwarded-For", peer))
+    if b"x-forwarded-proto" not in there:
+        fields.append((b"X-Forwarded-Proto", environ.get("wsgi.url_scheme", "http").encode("latin-1")))
+    if b"x-forwarded-host" not in there:
+        fields.append((b"X-Forwarded-Host", client_host(environ)))
+    # Either we mend what the upstream says of its URLs, or we tell it what stands before them; both would do it twice.
+    prefix = environ.get("SCRIPT_NAME", "")
+    if prefix and not settings.rewrite and not settings.whole_path and b"x-forwarded-prefix" not in there:
+        fields.append((b"X-Forwarded-Prefix", quote(prefix, SAFE_IN_PATH, "latin-1").encode("ascii")))
+
+
+def _add_forwarded(fields: Fields, environ: dict[str, Any]) -> None:
+    """One more element of Forwarded (RFC 7239 4)."""
+    peer = environ.get("REMOTE_ADDR", "").partition("%")[0]
+    node = f'"[{peer}]"' if ":" in peer else peer or "_unix"
+    host = client_host(environ)
+    if TOKEN.fullmatch(host) is None:
+        host = b'"%b"' % host.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    scheme = environ.get("wsgi.url_scheme", "http")
+    fields.append((b"Forwarded", f"for={node};proto={scheme};host=".encode("latin-1") + host))
