@@ -25,7 +25,12 @@ _X_FAMILY = (
 )
 _HOST = re.compile(r"[A-Za-z0-9.\-_~%]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
 _PORT = re.compile(r"[0-9]{1,5}")
-_PAIR = re.compile(r"""([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)|"((?:[^"\\]|\\.)*)")""")
+# Proxies pass on what clients write: all of these are possessive, so that matching is linear (CVE-2020-5236).
+_QUOTED = r'"(?:[^"\\]++|\\.)*+"'
+_BALANCED = re.compile(rf'(?:[^"]++|{_QUOTED})*+')
+_PARTS = {mark: re.compile(rf'(?:[^{mark}"]++|{_QUOTED})++') for mark in ",;"}
+# RFC 7239 4 wants quotes around `192.0.2.1:80`; proxies leave them out.
+_PAIR = re.compile(r"""([!#$%&'*+\-.^_`|~0-9A-Za-z]++)=(?:([^\s",;]++)|"((?:[^"\\]++|\\.)*+)")""")
 
 
 class Forwarded:
@@ -71,10 +76,7 @@ class Forwarded:
             environ["SERVER_PORT"] = port
 
     def _apply_forwarded(self, environ: dict[str, Any], value: str) -> None:
-        hops = [
-            {name.lower(): token or re.sub(r"\\(.)", r"\1", quoted) for name, token, quoted in _PAIR.findall(element)}
-            for element in _elements(value)
-        ]
+        hops = [_pairs(element) for element in _split(value, ",")]
         client = self._client([hop.get("for", "") for hop in hops])
         if client:
             environ["REMOTE_ADDR"] = client
@@ -99,6 +101,8 @@ class Forwarded:
 def _address(text: str) -> str:
     """An IP address out of `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`; else ""."""
     text = text.strip(" \t")
+    if "%" in text:
+        return ""  # a scope (RFC 4007) means nothing to others, and may be any text
     if text[:1] == "[":
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
@@ -109,9 +113,20 @@ def _address(text: str) -> str:
         return ""
 
 
-def _elements(value: str) -> list[str]:
-    """Split a list at its commas, save those inside quotes."""
-    return re.findall(r"""(?:[^,"]|"(?:[^"\\]|\\.)*")+""", value)
+def _pairs(element: str) -> dict[str, str]:
+    """The parameters of one hop; what is none is passed over."""
+    matches = [_PAIR.fullmatch(pair.strip(" \t")) for pair in _split(element, ";")]
+    return {
+        match[1].lower(): match[2] or re.sub(r"\\(.)", r"\1", match[3] or "") for match in matches if match is not None
+    }
+
+
+def _split(value: str, mark: str) -> list[str]:
+    """Split at each `mark`, save those inside quotes.
+
+    When a quote does not end, none counts: else a client could begin one, and hide in it what the proxies add.
+    """
+    return _PARTS[mark].findall(value) if _BALANCED.fullmatch(value) else value.split(mark)
 
 
 def _last(environ: dict[str, Any], name: str) -> str:
