@@ -22,16 +22,18 @@ class FunctionsOnly(Request):
         return super().call(app)
 
 
-@mutant("S02", "the app is called twice")
+@mutant("S02", "an app that raised is called again")
 class CalledTwice(Request):
     def call(self, app: Any) -> Any:
-        first = super().call(app)
-        self.close(first)
-        self.started = False
-        return super().call(app)
+        try:
+            return super().call(app)
+        except Exception:
+            self.started = False
+            return super().call(app)
 
 
-@mutant("S03", "start_response is given by keyword")
+@mutant("S03", "start_response is given by keyword",
+        implied={"S01": "other apps name their arguments as they like"})  # fmt: skip
 class ByKeyword(Request):
     def call(self, app: Any) -> Any:
         return app(self.environ(), start_response=self.start_response)
@@ -47,12 +49,16 @@ class Subclassed(Request):
         return Environ(super().environ())
 
 
-@mutant("S05", "one environ serves all requests")
+@mutant("S05", "what an app puts into environ stays for the next request")
 class Shared(Request):
     def environ(self) -> dict[str, Any]:
-        shared = self.connection.server.shared
-        shared.update(super().environ())
-        return shared
+        self.own = super().environ()
+        self.given = {**self.connection.server.shared, **self.own}
+        return self.given
+
+    def close(self, result: Any) -> None:
+        self.connection.server.shared = {key: self.given[key] for key in self.given if key not in self.own}
+        super().close(result)
 
 
 class Without(Request):

@@ -62,7 +62,8 @@ def _short(data: dict[str, Any]) -> str:
 class Control:
     """Collects calls by trial: `begin()` forgets what was seen, and late events of forgotten calls are dropped.
 
-    `plan` is what the probe's default endpoint is told to do: reads, status, blocks, length.
+    `plan` is what the probe's default endpoint is told to do: reads, status, blocks, length. A call whose X-Trial
+    header is not `tag` was meant for an earlier trial and comes too late (a pipelined request); it is dropped as well.
     """
 
     def __init__(self) -> None:
@@ -71,6 +72,7 @@ class Control:
         self._calls: dict[str, SeenCall] = {}
         self._open: set[str] = set()
         self.plan: dict[str, Any] = {}
+        self.tag = ""
         self._epoch = 0
         self._server = _Listener(("127.0.0.1", 0), _Message)
         self._server.control = self
@@ -126,10 +128,15 @@ class Control:
             return {"plan": self.plan}
 
     def _record(self, call: str, event: str, data: dict[str, Any]) -> None:
-        if event == "called" and len(self._calls) < _MOST_CALLS:
-            self._calls[call] = SeenCall(call, data)
+        if event == "called":
+            self._add(SeenCall(call, data))
         elif call in self._calls:
             self._calls[call].events.append((event, data))
+
+    def _add(self, call: SeenCall) -> None:
+        tag = call.environ.get("HTTP_X_TRIAL", self.tag)
+        if tag == self.tag and len(self._calls) < _MOST_CALLS:
+            self._calls[call.id] = call
 
     def _wait_at(self, gate: str, seconds: float) -> bool:
         deadline = time.monotonic() + seconds

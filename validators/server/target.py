@@ -80,14 +80,14 @@ class Target:
         return "{cert}" in " ".join(self.command) or self.url.startswith("https:")
 
 
-def write_probe(directory: Path, address: str = "") -> None:
+def write_probe(directory: Path, address: str = "", app: str = APP) -> None:
     """Puts the probe into `directory`: the package, the file form, and where the driver listens."""
     package = directory / PACKAGE
     shutil.copytree(_PROBE, package, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     (directory / FILE_FORM).write_text(
         "import os, sys\n"
         "sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))\n"
-        f"from {PACKAGE} import application\n",
+        f"from {PACKAGE} import {app.partition(':')[2]} as application\n",
         encoding="ascii",
     )
     if address:
@@ -148,7 +148,7 @@ class Running:
             self.site = Site(address=address, control=self.control, tls=tls)
             return
         self._directory = Path(tempfile.mkdtemp(prefix="wsgikit-check-"))
-        write_probe(self._directory, self.control.address)
+        write_probe(self._directory, self.control.address, self.app)
         command = _filled(self.target.command, self._directory, self.app)
         env = {VARIABLE: self.control.address, "PYTHONPATH": _search_path(self._directory)}
         self.process = ServerProcess(

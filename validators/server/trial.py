@@ -6,6 +6,7 @@ rule.
 
 from __future__ import annotations
 
+import itertools
 import ssl
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -20,6 +21,7 @@ from wsgikit.validators.server.control import Control, SeenCall
 # No case asks for more than 4 MiB; a target that sends more than this is not answering the question.
 BODY_LIMIT = 8 * 1024 * 1024
 Headers = Iterable[tuple[str, str]]
+_numbers = itertools.count(1)
 
 
 @dataclass(slots=True)
@@ -80,7 +82,9 @@ class Trial:
         self.patience = site.patience
         self.clients: list[RawClient] = []
         self.endpoint = ""
+        self.tag = f"t{next(_numbers)}"
         site.control.begin()
+        site.control.tag = self.tag
 
     def close(self) -> None:
         for client in self.clients:
@@ -109,9 +113,9 @@ class Trial:
         body: bytes | None = None,
         version: str = "1.1",
     ) -> bytes:
-        """The bytes of a correct request, with Host, and Content-Length when there is a body."""
+        """The bytes of a correct request, with Host, X-Trial, and Content-Length when there is a body."""
         self.endpoint = target.lstrip("/").partition("?")[0].partition("/")[0]
-        lines = [f"{method} {target} HTTP/{version}", "Host: probe.example"]
+        lines = [f"{method} {target} HTTP/{version}", "Host: probe.example", f"X-Trial: {self.tag}"]
         lines += [f"{name}: {value}" for name, value in headers]
         if body is not None:
             lines.append(f"Content-Length: {len(body)}")

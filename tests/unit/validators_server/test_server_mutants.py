@@ -145,12 +145,24 @@ def test_the_correct_server_trips_nothing_over_tls(serve: Serve) -> None:
                 assert judge(case, site).verdict is Verdict.PASS, case.id
 
 
+def crossed() -> list[Case]:
+    """Every case about servers, and the first three of every HTTP rule: these are hundreds, and much alike."""
+    http: dict[str, int] = {}
+    found = []
+    for case in CASES:
+        http[case.rule.key] = http.get(case.rule.key, 0) + 1
+        if case.rule.role == "server" or http[case.rule.key] <= 3:
+            found.append(case)
+    return found
+
+
 @pytest.mark.soak
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("mutant", [one for one in MUTANTS if not one.process], ids=lambda one: one.rule)
 def test_a_mutant_trips_no_other_rule(mutant: Mutant, serve: Serve) -> None:
     tripped: dict[str, str] = {}
     with serve(mutant) as site:
-        for case in CASES:
+        for case in crossed():
             if case.rule.key not in (mutant.rule, *mutant.implied) and case.rule.key not in tripped:
                 finding = judge(case, site)
                 if finding.verdict not in (Verdict.PASS, Verdict.SKIP):

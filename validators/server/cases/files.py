@@ -79,9 +79,14 @@ def closes_the_file(trial: Trial) -> None:
 
 @case("S89")
 def no_close_without_one(trial: Trial) -> None:
-    """An object that has no close() is no reason to fail."""
+    """An object that has no close() is no reason to fail, neither for the server nor for a close() of the wrapper."""
     exchange, _ = _file(trial, "kind=duck")
     _same(trial, exchange, CONTENT, "an object without close()")
+    trial.site.control.begin()
+    _, call = _file(trial, "kind=duck&as=list")
+    report = trial.event(call, "wrapper-closed", 0.5)
+    raised = report["raised"] if report else None
+    trial.check(raised is None, f"the object has no close(), the wrapper has one, and that raised {raised}")
 
 
 @case("S90")

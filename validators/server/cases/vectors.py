@@ -26,6 +26,8 @@ _OF_THEIR_OWN = {
     **{f"H14-{slug}": "should" for slug in ("port-too-large", "port-empty", "port-missing", "port-no-number", "path")},
     # By the grammar of RFC 3986 3.2.2 a comma, an empty name and any number of digits are possible
     **{f"H15-{slug}": "advice" for slug in ("list", "port-only", "port-too-large")},
+    "H15-good-percent": "advice",  # possible by the grammar, and in no name that anybody has
+    "H15-good-port-empty": "advice",
     "H35-two-lines": "should",
     "H41-space": "advice",  # white space that no sender may write; refusing it is a common hardening
     "H41-spaces": "advice",
@@ -65,6 +67,8 @@ def _judge(trial: Trial, vector: Vector, seen: Observed) -> str:
         return ""
     if any(not outcome.calls for outcome in vector.outcomes) and refused_while_reading(seen):
         return f"refused while the app was reading: {seen}"
+    if vector.id in ("H13-options", "H13-options-uri") and seen.replies and not seen.calls:
+        return f"answered by the server itself: {seen}"
     if vector.row == "H60" and seen.statuses == [500]:
         return "refused as the app's error"
     if not all(wrong):

@@ -59,7 +59,7 @@ def two_piece(call: Call) -> Iterable[bytes]:
 
 def trapping(call: Call) -> Iterable[bytes]:
     """Says which attributes of the iterable the server looked at."""
-    call.start_response("200 OK", call.headers(10))
+    call.start_response("200 OK", call.headers())
     return TrappingBody(call, [b"hello", b"world"])
 
 

@@ -87,21 +87,25 @@ def file(call: Call) -> Any:
     call.report("wrapped", close=hasattr(wrapped, "close"), iterable=iterable)
     length = call.number("length") if call.option("length") else None
     call.start_response("200 OK", call.headers(length))
-    shapes: dict[str, Callable[[Any], Any]] = {"plain": lambda it: it, "generator": _upper, "list": _collected}
-    return shapes[call.option("as", "plain")](wrapped)
+    shapes: dict[str, Callable[[Call, Any], Any]] = {
+        "plain": lambda call, it: it,
+        "generator": _upper,
+        "list": _collected,
+    }
+    return shapes[call.option("as", "plain")](call, wrapped)
 
 
-def _upper(wrapped: Any) -> Iterator[bytes]:
+def _upper(call: Call, wrapped: Any) -> Iterator[bytes]:
     try:
         for block in wrapped:
             yield block.upper()
     finally:
-        getattr(wrapped, "close", lambda: None)()
+        call.attempt("wrapper-closed", getattr(wrapped, "close", lambda: None))
 
 
-def _collected(wrapped: Any) -> Iterable[bytes]:
+def _collected(call: Call, wrapped: Any) -> Iterable[bytes]:
     data = b"".join(wrapped)
-    getattr(wrapped, "close", lambda: None)()
+    call.attempt("wrapper-closed", getattr(wrapped, "close", lambda: None))
     return [data]
 
 

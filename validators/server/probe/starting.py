@@ -35,8 +35,9 @@ def late_start(call: Call) -> Iterator[bytes]:
 
 
 def start_arguments(call: Call) -> Iterable[bytes]:
-    """start_response with an explicit None; reports what came back."""
-    write = call.start_response("200 OK", call.headers(2), None)
+    """start_response with two arguments, or with `none=1` with an explicit None; reports what came back."""
+    more = (None,) if call.option("none") else ()
+    write = call.start_response("200 OK", call.headers(2), *more)
     call.report("write", callable=callable(write), type=type_name(write))
     return [b"ok"]
 
@@ -48,17 +49,21 @@ def start_gate(call: Call) -> Iterable[bytes]:
     return [b"ok"]
 
 
-def empty_items(call: Call) -> Iterator[bytes]:
+def empty_items(call: Call) -> Iterable[bytes]:
     """Yields empty blocks, then changes its mind with exc_info: still possible, nothing was sent."""
+
+    def items() -> Iterator[bytes]:
+        yield b""
+        yield b""
+        control.gate("empty")
+        try:
+            raise ProbeError("changed my mind")
+        except ProbeError:
+            failed = call.attempt("restart", call.start_response, "202 Accepted", call.headers(6), sys.exc_info())
+        yield b"second" if failed is None else b"first"
+
     call.start_response("200 OK", [*call.headers(), ("X-First", "1")])
-    yield b""
-    yield b""
-    control.gate("empty")
-    try:
-        raise ProbeError("changed my mind")
-    except ProbeError:
-        failed = call.attempt("restart", call.start_response, "202 Accepted", call.headers(6), sys.exc_info())
-    yield b"second" if failed is None else b"first"
+    return items()
 
 
 def replaced(call: Call) -> Iterable[bytes]:
