@@ -76,6 +76,11 @@ OPTIONS: tuple[Option, ...] = (
         kind=Several(FilePath(must="folder")),
         help="Folders to look for modules in, before all others",
     ),
+    _start(
+        name="on_import_error",
+        kind=Choice(("503", "stop")),
+        help="An app among several that fails to import at the start: answers `503`, or `stop`s the start",
+    ),
     _start(name="env", kind=Pairs(), inner=True, flags=("-e",), help="Environment variable for the apps"),
     _bind(name="bind", field="address", kind=Listen(_LISTENERS), flags=("-b",), help=f"Address to listen on: {_PORTS}"),
     *_LISTENERS,
@@ -231,6 +236,7 @@ OPTIONS: tuple[Option, ...] = (
     _limit(
         name="output_spool", kind=Size(), help="Response bytes kept in a file for a slow client; then the app waits"
     ),
+    _limit(name="unsent", kind=Size(), help="Response bytes that the kernel holds unsent for one connection; 0: its own"),
     _limit(name="spool_dir", kind=FilePath(must="folder"), help="Folder for temporary files; empty: the system's"),
     _limit(
         name="drain",

@@ -40,21 +40,30 @@ _STARVED_PAUSE = 0.5
 
 
 class Acceptor:
-    """One listener in one worker. `make` makes the protocol object of a connection."""
+    """One listener in one worker. `make` makes the protocol object of a connection, which is a `connection`."""
 
     def __init__(
-        self, worker: Worker, listener: Listener, service: Service, make: Callable[[Service, Connection], Any]
+        self,
+        worker: Worker,
+        listener: Listener,
+        service: Service,
+        make: Callable[[Service, Connection], Any],
+        connection: type[Connection] = Connection,
     ) -> None:
         self.worker = worker
         self.listener = listener
         self.service = service
         self.fd = listener.sock.fileno()
         self._make = make
+        self._connection = connection
         self._is_tcp = listener.sock.family in (socket.AF_INET, socket.AF_INET6)
         self._watched = False
         self._paused_until = 0.0
         self._yielded = False
         listener.sock.setblocking(False)
+        unsent = worker.settings.unsent
+        if self._is_tcp and unsent and hasattr(socket, "TCP_NOTSENT_LOWAT"):  # accepted sockets inherit it
+            listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent)
 
     def watch(self) -> None:
         """Have the poller tell of new connections."""
@@ -125,7 +134,7 @@ class Acceptor:
         if self._is_tcp:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             remote, port = address[0], str(address[1])
-        self._open(Connection(self.worker, PlainStream(sock), remote, port))
+        self._open(self._connection(self.worker, PlainStream(sock), remote, port))
         return True
 
     def _open(self, connection: Connection) -> None:

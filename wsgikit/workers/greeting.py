@@ -56,46 +56,42 @@ class _Handshake:
 
 
 class _ProxyHeader:
-    """Read exactly the header: what follows belongs to the handshake or the protocol."""
+    """Read exactly the header: what follows belongs to the handshake or the protocol.
+
+    What is there is looked at before it is read. Of a header that is not complete all of it is header, and is read, so
+    that nothing the poller could tell of again stays behind: a peer that stops in the midst must not keep us busy.
+    """
 
     def __init__(self, then: Greeting | None) -> None:
         self._then = then
+        self._read = b""
         self._done = False
 
     def __call__(self, connection: Connection) -> int:
         if not self._done:
-            if not self._read(connection):
+            if not self._go_on(connection):
                 return READ
             self._done = True
-            if self._then is None:
-                return 0
         return 0 if self._then is None else self._then(connection)
 
-    def _read(self, connection: Connection) -> bool:
+    def _go_on(self, connection: Connection) -> bool:
         from wsgikit.wire.proxy_protocol import LONGEST, parse_proxy_header
 
         sock = connection.stream.sock
         try:
-            seen = sock.recv(LONGEST, socket.MSG_PEEK)
+            seen = sock.recv(LONGEST - len(self._read), socket.MSG_PEEK)
         except BlockingIOError:
             return False
+        if not seen:
+            raise OSError("the peer closed before its PROXY header was complete")
         try:
-            header = parse_proxy_header(seen)
+            header = parse_proxy_header(self._read + seen)
         except ProtocolError as error:
             raise OSError(str(error)) from None
         if header is None:
-            if not seen:
-                raise OSError("the peer closed before its PROXY header was complete")
-            if len(seen) == LONGEST:
-                raise OSError("the PROXY header is too long")
-            return self._wait_for_more(connection, seen)
-        sock.recv(header.end)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            self._read += sock.recv(len(seen))
+            return False
+        sock.recv(header.end - len(self._read))
         if header.source is not None:
             connection.remote, connection.remote_port = header.source[0], str(header.source[1])
         return True
-
-    def _wait_for_more(self, connection: Connection, seen: bytes) -> bool:
-        """Have the kernel tell only when more than this is here (SO_RCVLOWAT counts for poll on Linux)."""
-        connection.stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(seen) + 1)
-        return False

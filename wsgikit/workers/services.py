@@ -1,17 +1,18 @@
 """From listeners to acceptors: what the connections of each listener share.
 
-Owns the making of environ templates and the choice of protocol by scheme. A new wire is one line here.
+Owns the making of environ templates and the choice of protocol by scheme. The wires stand in `wsgikit.wire.registry`.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from wsgikit.protocols.http import HttpProtocol
 from wsgikit.protocols.service import Service
+from wsgikit.wire.registry import WIRES, load
 from wsgikit.workers.acceptor import Acceptor
+from wsgikit.workers.connection import Connection
 from wsgikit.workers.listener import Listener
 from wsgikit.wsgi.environ import template
 from wsgikit.wsgi.error_stream import ErrorStream
@@ -20,17 +21,21 @@ from wsgikit.wsgi.exchange import Lines
 if TYPE_CHECKING:
     from wsgikit.workers.worker import Worker
 
-PROTOCOLS: dict[str, Callable[[Service, Any], Any]] = {"http": HttpProtocol}
-"""Protocol by the scheme of a bind; each takes a `Service` and a `Link`."""
-
 
 def make_acceptors(worker: Worker, listeners: Sequence[Listener]) -> list[Acceptor]:
     """One acceptor a listener. They share the Date line that housekeeping renews."""
     lines = Lines(worker.settings.server_header)
-    return [
-        Acceptor(worker, listener, _service(worker, listener, lines), PROTOCOLS[listener.scheme])
-        for listener in listeners
-    ]
+    return [_acceptor(worker, listener, _service(worker, listener, lines)) for listener in listeners]
+
+
+def _acceptor(worker: Worker, listener: Listener, service: Service) -> Acceptor:
+    wire = WIRES[listener.scheme]
+    connection = Connection
+    if wire.multiplexed:
+        from wsgikit.workers.carrier import Carrier
+
+        connection = Carrier
+    return Acceptor(worker, listener, service, load(wire.protocol), connection)
 
 
 def _service(worker: Worker, listener: Listener, lines: Lines) -> Service:
