@@ -55,6 +55,7 @@ class Stylesheet(Protocol):
     """A compiled stylesheet; any number of threads may use it at once."""
 
     bundle: Bundle
+    space: Space
 
     @property
     def output(self) -> Output: ...
@@ -72,6 +73,9 @@ class Engine(Protocol):
 
     def compile(self, uri: str, space: Space) -> Stylesheet:
         """SheetError, Refused, TooLarge."""
+
+    def from_bundle(self, bundle: Bundle, space: Space) -> Stylesheet:
+        """Compile what was read before; `space` is for document() at run time. SheetError."""
 
     def apply(self, chain: Sequence[Stylesheet], source: Source, parameters: Parameters) -> Result:
         """The result of the first is the source of the second, and so on; all get the same parameters."""

@@ -65,6 +65,11 @@ class Bench:
         return result
 
 
+@pytest.fixture(scope="session")
+def bench_class() -> type[Bench]:
+    return Bench
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
