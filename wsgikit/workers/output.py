@@ -12,7 +12,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import IO
 
-_CHUNK = 128 * 1024  # read from a file at once where the system cannot send it itself
+_SMALL = 4096  # bytes; below this, joining blocks costs less than an object and a system call for each
+_JOINED = 64 * 1024  # bytes of small blocks in one piece
 
 
 class FilePart:
@@ -34,10 +35,13 @@ class FilePart:
 class Output:
     """Unsent bytes of one connection, in order.
 
-    `memory` and `spool` are the limits in bytes; `waiting` counts what is queued in memory, `spooled` in the file.
+    `memory` and `spool` are the limits in bytes; `waiting` counts what is queued in memory, `spooled` in the file. The
+    file is written from its start again once all of it was sent, so that it is not larger than its limit and a block.
     """
 
-    __slots__ = ("_folder", "_memory", "_parts", "_spool", "_spool_end", "_spool_limit", "lock", "spooled", "waiting")
+    __slots__ = (
+        "_folder", "_memory", "_parts", "_spool", "_spool_end", "_spool_limit", "_tail", "lock", "spooled", "waiting"
+    )  # fmt: skip
 
     def __init__(self, memory: int, spool: int, folder: str) -> None:
         self.lock = Lock()
@@ -45,38 +49,55 @@ class Output:
         self._spool_limit = spool
         self._folder = folder
         self._parts: deque[memoryview | FilePart] = deque()
+        self._tail = bytearray()  # small blocks behind `_parts`
         self._spool: IO[bytes] | None = None
         self._spool_end = 0
         self.waiting = 0
         self.spooled = 0
 
     def __bool__(self) -> bool:
-        return bool(self._parts)
+        return bool(self._parts or self._tail)
 
     def room(self) -> bool:
         """Whether one more block may be queued: memory or the spool file has not reached its limit."""
-        return self.waiting < self._memory or self.spooled < self._spool_limit
+        return self.waiting < self._memory or self._spool_end < self._spool_limit
 
     def add(self, data: bytes | memoryview) -> None:
-        """Queue a block. Past the memory limit it goes to the spool file; if that fails (disk full), to memory."""
-        if self.waiting >= self._memory and self._to_file(data):
+        """Queue a block. Past the memory limit it goes to the spool file; if that fails (disk full), to memory.
+
+        The first one always stays in memory: TLS wants it again as it was when the peer did not take it.
+        """
+        if self and self.waiting >= self._memory and self._to_file(data):
             return
-        self._parts.append(memoryview(data))
         self.waiting += len(data)
+        if len(data) < _SMALL:
+            self._tail += data
+            if len(self._tail) >= _JOINED:
+                self._end_tail()
+        else:
+            self._end_tail()
+            self._parts.append(memoryview(data))
+
+    def _end_tail(self) -> None:
+        """Small blocks that follow belong to a piece of their own."""
+        if self._tail:
+            self._parts.append(memoryview(self._tail))
+            self._tail = bytearray()
 
     def add_file(self, fd: int, offset: int, count: int) -> None:
         """Queue a part of a file, by a descriptor that is ours from now on."""
+        self._end_tail()
         self._parts.append(FilePart(fd, offset, count, owned=True))
 
     def _to_file(self, data: bytes | memoryview) -> bool:
-        if self.spooled >= self._spool_limit:
+        if self._spool_end >= self._spool_limit:
             return False
+        self._end_tail()
         try:
             if self._spool is None:
                 from tempfile import TemporaryFile
 
                 self._spool = TemporaryFile(dir=self._folder or None, prefix="wsgikit-output-", buffering=0)  # noqa: SIM115
-                self._spool_end = 0
             fd = self._spool.fileno()
             written = os.pwrite(fd, data, self._spool_end)
         except OSError:
@@ -100,7 +121,9 @@ class Output:
         `send` and `send_file` return how many bytes went, 0 for none now, and raise OSError for a broken connection.
         """
         total = 0
-        while self._parts:
+        while self:
+            if not self._parts:
+                self._end_tail()
             part = self._parts[0]
             if isinstance(part, FilePart):
                 sent = self._drain_file(part, send_file)
@@ -117,7 +140,9 @@ class Output:
             self._parts.popleft()
             if isinstance(part, FilePart):
                 part.close()
-        if not self._parts and self._spool is not None:
+                if not self.spooled:
+                    self._spool_end = 0
+        if not self and self._spool is not None:
             self._drop_spool()
         return total
 
@@ -140,6 +165,7 @@ class Output:
             if isinstance(part, FilePart):
                 part.close()
         self._parts.clear()
+        self._tail = bytearray()
         self.waiting = self.spooled = 0
         if self._spool is not None:
             self._drop_spool()
@@ -148,3 +174,4 @@ class Output:
         if self._spool is not None:
             self._spool.close()
             self._spool = None
+            self._spool_end = 0

@@ -13,6 +13,7 @@ from typing import Protocol
 
 RECEIVE = 64 * 1024
 _FILE_CHUNK = 128 * 1024
+_SHORTER = "the file became shorter while it was sent"
 
 
 class Stream(Protocol):
@@ -72,9 +73,9 @@ class PlainStream:
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOSYS):
                 raise
-            sent = self.send(read_part(fd, offset, count))  # a file system that cannot, such as some FUSE mounts
+            return self.send(read_part(fd, offset, count))  # a file system that cannot, such as some FUSE mounts
         if sent == 0:
-            raise OSError(errno.EIO, "the file became shorter while it was sent")
+            raise OSError(errno.EIO, _SHORTER)
         return sent
 
     def wants(self) -> int:
@@ -88,5 +89,8 @@ class PlainStream:
 
 
 def read_part(fd: int, offset: int, count: int) -> bytes:
-    """A part of a file, not more than is worth holding in memory."""
-    return os.pread(fd, min(count, _FILE_CHUNK), offset)
+    """A part of a file, not more than is worth holding in memory. Raises OSError when the file has become shorter."""
+    data = os.pread(fd, min(count, _FILE_CHUNK), offset)
+    if not data:
+        raise OSError(errno.EIO, _SHORTER)
+    return data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import ssl
 
 from wsgikit.workers.poller import READ, WRITE
@@ -70,10 +69,7 @@ class TlsStream:
             pass
 
     def send_file(self, fd: int, offset: int, count: int) -> int:
-        data = read_part(fd, offset, count)
-        if not data:
-            raise OSError(errno.EIO, "the file became shorter while it was sent")
-        return self.send(data)
+        return self.send(read_part(fd, offset, count))
 
     def wants(self) -> int:
         wants, self._wants = self._wants, 0
