@@ -162,9 +162,10 @@ class Call:
         """The request for one endpoint."""
         host = origin.authority if self._settings.host == "upstream" else self._host
         body = self.upload
+        wanted = origin.base.encode("ascii") + self._target if origin.base else self._target
         return Request(
             method=self.method,
-            target=origin.base.encode("ascii") + self._target if origin.base else self._target or b"/",
+            target=wanted if wanted[:1] == b"/" else b"/" + wanted,
             fields=[(b"Host", host), *self._common],
             body=body,
             trailers=self._trailers if body is not None and body.length is None else None,
@@ -200,7 +201,7 @@ def _upgrade(environ: dict[str, Any]) -> bytes:
 def target(environ: dict[str, Any], *, whole: bool = False) -> bytes:
     """The path and query to ask for: what the mounts have left of the path, or the whole, as the client wrote it.
 
-    b"" for the root of a mount that was asked for without its slash.
+    Without its slash for the root of a mount that was asked for so.
     """
     script: str = environ.get("SCRIPT_NAME", "")
     info: str = environ.get("PATH_INFO", "")
