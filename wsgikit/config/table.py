@@ -169,6 +169,7 @@ OPTIONS: tuple[Option, ...] = (
         flags=("--worker-connections",),
         help="Open connections a worker holds; one more is answered 503",
     ),
+    _thread(name="multiplex", kind=Integer(1, 65535), help="Requests that one FastCGI connection may carry at a time"),
     _thread(name="max_requests", kind=Integer(), help="Requests after which a worker is replaced; 0: never"),
     _thread(
         name="max_requests_jitter",
@@ -236,7 +237,9 @@ OPTIONS: tuple[Option, ...] = (
     _limit(
         name="output_spool", kind=Size(), help="Response bytes kept in a file for a slow client; then the app waits"
     ),
-    _limit(name="unsent", kind=Size(), help="Response bytes that the kernel holds unsent for one connection; 0: its own"),
+    _limit(
+        name="unsent", kind=Size(), help="Response bytes that the kernel holds unsent for one connection; 0: its own"
+    ),
     _limit(name="spool_dir", kind=FilePath(must="folder"), help="Folder for temporary files; empty: the system's"),
     _limit(
         name="drain",

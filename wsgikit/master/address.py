@@ -1,6 +1,6 @@
 """Bind addresses as text: what an operator may write after --bind, and what it means. Opens nothing.
 
-`SCHEMES` is the list of wire protocols. A gateway protocol joins by one line: `SCHEMES["fastcgi"] = Scheme("fastcgi")`.
+`SCHEMES` is the list of schemes: every wire of `wsgikit.wire.registry`, and https, which is http over TLS.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from wsgikit.errors import ConfigError
+from wsgikit.wire.registry import WIRES
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Scheme:
 
 
 DEFAULT_SCHEME = Scheme("http", None)
-SCHEMES: dict[str, Scheme] = {"http": Scheme("http"), "https": Scheme("http", True)}
+SCHEMES: dict[str, Scheme] = {"https": Scheme("http", True), **{name: Scheme(name) for name in WIRES}}
 
 ALLOWED = "host:port, [::1]:port, :port, port, unix:/path, unix:@name, fd://N, or one of them with a scheme"
 

@@ -19,6 +19,9 @@ class WorkerSettings:
     connections: int = 10_000
     """Open connections a worker holds; one more is answered 503 with Retry-After."""
 
+    multiplex: int = 100
+    """Requests that one FastCGI connection may carry at a time; one more is told that we are overloaded."""
+
     head_timeout: float = 10.0
     """From the first byte of a request (or from accept) to the end of its head; then 408. Includes a TLS handshake."""
 
