@@ -11,6 +11,7 @@ Unix socket that costs some 20 microseconds, and no request ever meets a connect
 A group that hangs holds threads of the front workers, so at most `limit` requests wait for a group in one worker; more
 are answered 503 at once. A group that cannot be reached is 503, one that dies under a request 502, one that does not
 answer in time 504; the log has the reason. Upgrade and `wsgikit.takeover` do not reach across; trailers are dropped.
+While the client pauses inside its body, an answer that has begun already waits for its next block.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from wsgikit.client.relay import Relay
-from wsgikit.errors import PeerTimeout, ProtocolError
+from wsgikit.errors import PeerTimeout, ProtocolError, WsgikitError
 from wsgikit.wire.http11 import LAST_CHUNK, Limits, ResponseHead, chunk, parse_response_head, response_decoder
 from wsgikit.wire.http11.body import Decoder
 
@@ -82,6 +83,9 @@ class GroupForward:
             head, rest = _response_head(relay, environ)
             decoder = response_decoder(environ["REQUEST_METHOD"], head, _LIMITS)
             start_response(f"{head.status} {head.reason.decode('latin-1')}", _headers(head.fields))
+        except _ClientFault as fault:
+            relay.close()
+            raise fault.error from None  # the front server knows what a client gets that breaks off, dawdles or floods
         except PeerTimeout as error:
             relay.close()
             return self._failed(504, str(error), environ, start_response)
@@ -101,6 +105,14 @@ class GroupForward:
         return _answer(status, environ, start_response)
 
 
+class _ClientFault(Exception):
+    """Reading the client's body failed, not the group."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class _Body:
     """The response body; close() lets the connection and the place go. ProtocolError: the group broke off."""
 
@@ -117,7 +129,10 @@ class _Body:
         if self._rest:
             yield decoder.feed(self._rest)
         while not decoder.done:
-            data = self._relay.receive()
+            try:
+                data = self._relay.receive()
+            except _ClientFault as fault:
+                raise fault.error from None
             if not data:
                 decoder.eof()
                 return
@@ -161,7 +176,7 @@ def _connect(path: str) -> socket.socket:
 def _request(environ: dict[str, Any]) -> Iterator[bytes]:
     """The request as it came, head first. Read as the connection takes it."""
     length = environ.get("CONTENT_LENGTH") or ""
-    chunked = not length and "HTTP_TRANSFER_ENCODING" in environ
+    chunked = not length and _was_chunked(environ)
     extra = [(FIELD, _connection_facts(environ))]
     if chunked:
         extra.append((b"Transfer-Encoding", b"chunked"))
@@ -183,11 +198,19 @@ def _blocks(stream: Any, left: int) -> Iterator[bytes]:
     """What has arrived of the body, block by block; `left` bytes, -1 for all there are."""
     read = getattr(stream, "read1", stream.read)
     while left:
-        block = read(_BLOCK if left < 0 else min(_BLOCK, left))
+        try:
+            block = read(_BLOCK if left < 0 else min(_BLOCK, left))
+        except (WsgikitError, OSError) as error:
+            raise _ClientFault(error) from error
         if not block:
             return
         left -= len(block) if left > 0 else 0
         yield block
+
+
+def _was_chunked(environ: dict[str, Any]) -> bool:
+    """Whether the body came in chunks; the environ itself does not tell (see `wsgikit.wsgi.environ`)."""
+    return any(name.lower() == b"transfer-encoding" for name, _ in environ["wsgikit.raw_headers"])
 
 
 def _target(environ: dict[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from wsgikit.client.group import GroupForward, received
-from wsgikit.errors import ProtocolError
+from wsgikit.errors import Disconnected, LimitError, PeerTimeout, ProtocolError
 
 Peer = Callable[[socket.socket], None]
 
@@ -210,3 +210,62 @@ def test_only_so_many_wait_and_every_end_gives_the_place_back(
     assert "too many requests" in caplog.text
     assert first.body() == b"ok"
     assert first.forward._places.acquire(blocking=False)
+
+
+class Faulty(io.BytesIO):
+    """A body whose reading ends with what the client did wrong."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(b"begin")
+        self.error = error
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        block = super().read1(-1 if size is None else size)
+        if not block:
+            raise self.error
+        return block
+
+
+CHUNKED = {"wsgikit.raw_headers": [(b"Host", b"x"), (b"transfer-encoding", b"chunked")]}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LimitError("body-too-large", 413),
+        ProtocolError("bad-chunk-size"),
+        PeerTimeout("body", 1.0),
+        Disconnected("gone"),
+    ],
+)
+def test_what_the_client_does_wrong_in_its_body_is_not_the_groups_fault(
+    peer: Callable[[Peer], str], caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def reads_on(sock: socket.socket) -> None:
+        while sock.recv(65536):
+            pass
+
+    address = peer(reads_on)
+    forward = GroupForward("shop", lambda: address, limit=1)
+    with pytest.raises(type(error)) as caught:
+        forward(environ("POST", **CHUNKED, **{"wsgi.input": Faulty(error)}), lambda *given: None)
+    assert caught.value is error
+    assert caplog.text == ""
+    assert forward._places.acquire(blocking=False)
+
+
+def test_a_body_in_chunks_goes_on_in_chunks(peer: Callable[[Peer], str]) -> None:
+    seen: list[bytes] = []
+
+    def reads_all(sock: socket.socket) -> None:
+        data = b""
+        while not data.endswith(b"0\r\n\r\n"):
+            data += sock.recv(65536)
+        seen.append(data)
+        sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    address = peer(reads_all)
+    assert Answer(address, environ("POST", **CHUNKED, **{"wsgi.input": io.BytesIO(b"body")})).body() == b""
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    assert head.lower().count(b"transfer-encoding: chunked") == 1
+    assert body == b"4\r\nbody\r\n0\r\n\r\n"
