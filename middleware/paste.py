@@ -51,9 +51,12 @@ def egg_filter(name: str, place: str = "") -> Callable[..., WSGIApplication]:
 def egg_app(name: str, **options: Any) -> WSGIApplication:
     """The app that "egg:Project#name" makes. LoadError: there is none, or its factory failed."""
     try:
-        factory = _entry_point(name, ("paste.app_factory",), "").load()
-        app: WSGIApplication = factory({}, **_as_texts(options))
-    except Exception as error:
+        point = _entry_point(name, ("paste.app_factory",), "")
+    except ConfigError as error:
+        raise LoadError(str(error)) from None
+    try:
+        app: WSGIApplication = point.load()({}, **_as_texts(options))
+    except (Exception, SystemExit) as error:
         raise LoadError(f"{name!r}: {type(error).__name__}: {error}") from error
     return app
 

@@ -26,12 +26,16 @@ alone. Mount points are text and may be any UTF-8. The mount's name goes into `e
 app is chosen ("normalise"), or are let through ("pass"). `//` is let through (`slashes="pass"`, as apps may give a
 meaning to it), made `/` ("merge") or gets 400 ("reject"). A path that was cleaned has a `wsgikit.raw_target` to match.
 
-**Apps that fail**: from a file, an app whose import fails answers 503, its traceback is in the log (`wsgikit.mount`),
-its neighbours are served, and the import is tried again ten seconds later. `lazy = true` imports at the first request.
+**Apps that fail**, from a file. One app alone ends the start. One of several answers 503, its traceback is in the log
+(`wsgikit.mount`), its neighbours are served, and the import is tried again ten seconds later; `on_import_error = "stop"`
+ends the start instead. A reload (HUP) makes nothing worse: when an app fails that did not fail before, it is refused and
+logged, and the running workers stay. `lazy = true` imports at the first request, and is about none of this.
 
 **Worker groups**: a mount with `group` forwards the request as it came to the group's own workers.
 
-**Streaming**: the app's iterable is handed on as it is. **On other servers** everything is the same.
+**Streaming**: the app's iterable is handed on as it is. On wsgikit's server `body = "stream"` lets the app of a mount
+read request bodies as they arrive, `body = "spool"` has them read before it runs; what is forwarded is streamed unless
+the mount says so. **On other servers** everything else is the same.
 """
 
 from __future__ import annotations

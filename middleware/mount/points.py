@@ -70,14 +70,17 @@ def parse_mount(text: str) -> dict[str, str]:
     The first "=" ends the place: no place holds one, and a factory's arguments may. Raises ConfigError.
     """
     place, equals, app = text.partition("=")
-    if not equals or not app:
+    if not equals or not app or "/" not in place:
         raise ConfigError(f"--mount {text!r}: write /path=package.module:app or host/path=package.module:app")
     host, path = split_place(place)
     problem = _path_problem(path)
+    try:
+        host = parse_pattern(host)
+    except ConfigError as error:
+        problem = str(error)
     if problem:
         raise ConfigError(f"--mount {text!r}: {problem}")
-    parse_pattern(host)
-    return {"host": host, "path": path, "app": app}
+    return {"host": display(host) if host else "", "path": path.rstrip("/") or "/", "app": app}
 
 
 def _path_problem(path: str) -> str:

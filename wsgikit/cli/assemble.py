@@ -14,6 +14,7 @@ from wsgikit.config.resolve import Config
 from wsgikit.errors import ConfigError, LoadError
 
 if TYPE_CHECKING:
+    from wsgikit.cli.imports import Imports
     from wsgikit.config.structure import MountEntry, RouteEntry, UseEntry
     from wsgikit.middleware.mount import MountPoint
     from wsgikit.middleware.router import Route
@@ -23,27 +24,44 @@ Forward = Callable[[str], App]
 
 
 def assemble(
-    config: Config, app: App | None = None, *, strict: bool = False, group: str = "", forward: Forward | None = None
+    config: Config,
+    app: App | None = None,
+    *,
+    group: str = "",
+    forward: Forward | None = None,
+    imports: Imports | None = None,
 ) -> App:
     """Load every app, put its middleware around it, and mount it; routes go before mounts.
 
     `group` is the worker group this process belongs to: the front group ("") forwards to the others by the app that
     `forward(name)` makes, every other has its own mounts. Without `forward` everything is in one process.
-    `app` is one that is there already (`wsgikit.serve(app)`). LoadError and ConfigError name the place in the file. An
-    app among several that cannot be loaded answers 503 and is logged, and its neighbours are served; with `strict` it
-    is an error, and lazy apps are loaded too.
+    `app` is one that is there already (`wsgikit.serve(app)`). `imports` decides about apps that cannot be imported.
+    LoadError and ConfigError name the place in the file.
     """
     if not config.mounts and not config.routes:
         return _plain(config, app)
+    imports = imports or imports_of(config, app)
     mounts = [mount for mount in mounts_of(config, app) if not group or mount.group == group]
-    if [(mount.host, mount.path) for mount in mounts] == [("", "/")] and not mounts[0].lazy and not mounts[0].group:
-        mounted = _built(config, mounts[0], _loaded(mounts[0], app))
+    if [(mount.host, mount.path) for mount in mounts] == [("", "/")] and not mounts[0].group:
+        mounted = _built(config, mounts[0], _loaded(mounts[0], app, imports))
     else:
         from wsgikit.middleware.mount import Mount
 
         away = forward if not group else None
-        mounted = Mount([_point(config, mount, app, strict=strict, forward=away) for mount in mounts])
-    return _routed(config, mounted) if config.routes and not group else mounted
+        mounted = Mount([_point(config, mount, app, imports, away) for mount in mounts])
+    whole = _routed(config, mounted, imports) if config.routes and not group else mounted
+    imports.check()
+    return whole
+
+
+def imports_of(
+    config: Config, app: App | None = None, excused: set[str] | None = None, *, strict: bool = False
+) -> Imports:
+    """What decides about apps of a configuration that cannot be imported; `excused`: see there."""
+    from wsgikit.cli.imports import Imports
+
+    entries: tuple[MountEntry | RouteEntry, ...] = (*mounts_of(config, app), *config.routes)
+    return Imports(entries, excused, tolerant=config.get("on_import_error") == "503", strict=strict)
 
 
 def check_something_to_serve(config: Config, app: App | None = None) -> None:
@@ -58,7 +76,7 @@ def _plain(config: Config, app: App | None) -> App:
     """One app and nothing around it: what most people start with, and what must start fast."""
     check_something_to_serve(config, app)
     name = config.get("app")
-    plain = _found(name, config.place("app")) if name or app is None else app
+    plain = named_app(name, config.place("app")) if name or app is None else app
     return _linted(plain) if config.get("lint") else plain
 
 
@@ -81,31 +99,29 @@ def _built(config: Config, entry: MountEntry | RouteEntry, app: App) -> App:
     return _linted(built) if config.get("lint") else built
 
 
-def _point(config: Config, mount: MountEntry, app: App | None, *, strict: bool, forward: Forward | None) -> MountPoint:
-    from wsgikit.middleware.mount import Deferred, MountPoint
+def _point(config: Config, mount: MountEntry, app: App | None, imports: Imports, forward: Forward | None) -> MountPoint:
+    from wsgikit.middleware.mount import MountPoint
 
-    if mount.group and forward is not None:
-        # the group's workers mount the app themselves, so they need the path as it came
-        return MountPoint(mount.path, forward(mount.group), host=mount.host, strip=False, name=mount.name)
-    if strict or not mount.app:
-        inner = _loaded(mount, app)
-    else:
-        inner = deferred = Deferred(partial(_loaded, mount, app), mount.url)
-        if not mount.lazy:
-            deferred.warm()
-    return MountPoint(mount.path, _built(config, mount, inner), host=mount.host, strip=mount.strip, name=mount.name)
+    try:
+        if mount.group and forward is not None:
+            # the group's workers mount the app themselves, so they need the path as it came
+            return MountPoint(mount.path, forward(mount.group), host=mount.host, strip=False, name=mount.name)
+        built = _built(config, mount, _loaded(mount, app, imports))
+        return MountPoint(mount.path, built, host=mount.host, strip=mount.strip, name=mount.name)
+    except ConfigError as error:
+        raise _placed(error, mount) from error.__cause__
 
 
-def _routed(config: Config, mounted: App) -> App:
+def _routed(config: Config, mounted: App, imports: Imports) -> App:
     from wsgikit.middleware.router import Router
 
-    return Router([_route(config, entry) for entry in config.routes], not_found=mounted)
+    return Router([_route(config, entry, imports) for entry in config.routes], not_found=mounted)
 
 
-def _route(config: Config, entry: RouteEntry) -> Route:
+def _route(config: Config, entry: RouteEntry, imports: Imports) -> Route:
     from wsgikit.middleware.router import Route
 
-    app = _built(config, entry, _loaded(entry, None))
+    app = _built(config, entry, _loaded(entry, None, imports))
     try:
         return Route(
             entry.rule,
@@ -120,7 +136,13 @@ def _route(config: Config, entry: RouteEntry) -> Route:
             defaults=entry.defaults,
         )
     except ConfigError as error:
-        raise ConfigError(f"{entry.place()}: {error}") from None
+        raise _placed(error, entry) from None
+
+
+def _placed(error: ConfigError, entry: MountEntry | RouteEntry) -> ConfigError:
+    """An error that says where in the file the mistake is."""
+    place = entry.place().rpartition(":")[0] or entry.place()
+    return error if str(error).startswith(place) else ConfigError(f"{entry.place()}: {error}")
 
 
 def wrapped(app: App, uses: Iterable[UseEntry]) -> App:
@@ -134,23 +156,29 @@ def wrapped(app: App, uses: Iterable[UseEntry]) -> App:
     return Stack(app, [table_use(use.middleware, use.options, f"{use.place()}: ") for use in entries])
 
 
-def _loaded(entry: MountEntry | RouteEntry, app: App | None) -> App:
+def _loaded(entry: MountEntry | RouteEntry, app: App | None, imports: Imports) -> App:
     if entry.upstream:
         raise ConfigError(f"{entry.place('upstream')}: upstreams cannot be served by this version")
     if not entry.app and app is not None:
         return app
-    return _found(entry.app, entry.place("app"))
+    lazy = getattr(entry, "lazy", False)
+    return imports.app(entry, partial(named_app, entry.app, entry.place("app")), lazy=lazy)
 
 
-def _found(name: str, place: str) -> App:
+def named_app(name: str, place: str = "") -> App:
+    """The app that a text names: `package.module:name`, a Paste file, `egg:Project#name`. LoadError, with the place."""
     try:
+        if name.startswith("egg:"):
+            from wsgikit.middleware.paste import egg_app
+
+            return egg_app(name)
         if name.partition("#")[0].endswith(".ini"):
             from wsgikit.middleware.paste import load_ini
 
             return load_ini(name)
         return loader.load_app(name)
     except LoadError as error:
-        raise LoadError(f"{place}: {error}") from error.__cause__
+        raise LoadError(f"{place}: {error}" if place else str(error)) from error.__cause__
 
 
 def _linted(app: App) -> App:

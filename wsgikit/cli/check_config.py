@@ -45,13 +45,13 @@ def _make_settings(config: Config) -> None:
 
 
 def _load(config: Config) -> None:
-    from wsgikit.cli.assemble import assemble
+    from wsgikit.cli.assemble import assemble, imports_of
     from wsgikit.cli.launch import prepare_imports
 
     if config.mounts or config.get("app") or config.routes:
         os.environ.update(config.get("env"))
         prepare_imports(config)
-        assemble(config, strict=True)
+        assemble(config, imports=imports_of(config, strict=True))
 
 
 def _summary(config: Config, *, loaded: bool) -> str:

@@ -1,7 +1,7 @@
 """From the sources of a configuration to a Plan for the master.
 
 Owns the seam between options and rooms: settings in, callables out that load the apps and serve them after the fork.
-A reload calls `make_plan` again, so everything here is read anew.
+A reload asks the `Deployment` for a plan again, so everything here is read anew.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from wsgikit.errors import ConfigError
 from wsgikit.master.plan import GroupPlan, Plan, WorkerInfo, WorkerSpec
 
 if TYPE_CHECKING:
+    from wsgikit.cli.imports import Imports
     from wsgikit.config.structure import MountEntry
     from wsgikit.master.settings import MasterSettings
     from wsgikit.master.sockets import OpenListener
     from wsgikit.observe.record import Access
+    from wsgikit.wire.http11 import Head
     from wsgikit.wire.http11.limits import Limits
     from wsgikit.workers import Listener
 
@@ -34,9 +36,31 @@ _TIME_TO_SAY_504 = 10.0
 log = logging.getLogger("wsgikit.error")
 
 
-def make_plan(sources: Sources, app: App | None = None) -> Plan:
-    """Read the configuration and make a Plan of it. ConfigError lists what is wrong with it."""
-    return plan_of(sources.read(), app)
+class Deployment:
+    """A configuration on the way into service, read at the start and again at each reload. Lives in the master."""
+
+    def __init__(self, sources: Sources, app: App | None = None) -> None:
+        self.sources = sources
+        self.app = app
+        self._failing: Callable[[], set[str]] | None = None  # of what serves; None before anything does
+
+    def plan(self, config: Config | None = None) -> Plan:
+        """A Plan of the configuration, read now unless it is given. ConfigError lists what is wrong with it."""
+        config = config or self.sources.read()
+        if not config.mounts and not config.routes:
+            return replace(plan_of(config, self.app), serving=partial(self._note, set))
+        from wsgikit.cli.assemble import imports_of
+
+        imports = imports_of(config, self.app, self._failing and self._failing())
+
+        def serving() -> None:
+            imports.begun()
+            self._note(imports.failing)
+
+        return replace(plan_of(config, self.app, imports), serving=serving)
+
+    def _note(self, failing: Callable[[], set[str]]) -> None:
+        self._failing = failing
 
 
 def serve(sources: Sources, app: App | None = None) -> int:
@@ -46,8 +70,8 @@ def serve(sources: Sources, app: App | None = None) -> int:
 
     config = sources.read()
     set_up_error_log(build.log_settings(config))
-    plan = plan_of(config, app)
-    return Master(plan, reload=partial(make_plan, sources, app), announce=partial(announce, config)).run()
+    deployment = Deployment(sources, app)
+    return Master(deployment.plan(config), reload=deployment.plan, announce=partial(announce, config)).run()
 
 
 def announce(config: Config, listeners: Sequence[OpenListener]) -> None:
@@ -65,11 +89,13 @@ def address_of(url: str, mount: MountEntry) -> str:
     """What a person types into a browser to get to a mount."""
     scheme, _, rest = url.partition("://")
     host, colon, port = rest.rpartition(":")
+    if mount.host.rpartition(":")[2].isdigit():  # it says which port clients ask for, such as a proxy's
+        return f"{scheme}://{mount.host}{mount.path}"
     name = mount.host or {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
     return f"{scheme}://{name}{colon}{port}{mount.path}"
 
 
-def plan_of(config: Config, app: App | None = None) -> Plan:
+def plan_of(config: Config, app: App | None = None, imports: Imports | None = None) -> Plan:
     """The Plan of a configuration. `app` is one that is there already."""
     from wsgikit.cli.assemble import check_something_to_serve
     from wsgikit.observe import reopen_logs
@@ -81,8 +107,8 @@ def plan_of(config: Config, app: App | None = None) -> Plan:
     groups = tuple(
         GroupPlan(
             settings=settings,
-            load=partial(load, config, app, settings.name, addresses),
-            start=partial(start, config, settings.name, addresses),
+            load=partial(load, config, app, settings.name, addresses=addresses, imports=imports),
+            start=partial(start, config, app, settings.name, addresses),
             binds=() if settings.name else binds,
         )
         for settings in build.group_settings(config)
@@ -91,8 +117,15 @@ def plan_of(config: Config, app: App | None = None) -> Plan:
     return Plan(settings=_with_hooks(config, build.master_settings(config)), groups=groups, reopen_logs=reopen_logs)
 
 
-def load(config: Config, app: App | None = None, group: str = "", addresses: Mapping[str, str] | None = None) -> App:
-    """Import the apps of a group and put them together; in a worker, or once in the master with `preload`.
+def load(
+    config: Config,
+    app: App | None = None,
+    group: str = "",
+    *,
+    addresses: Mapping[str, str] | None = None,
+    imports: Imports | None = None,
+) -> App:
+    """Import the apps of a group and put them together; in a worker, or once in a preloader.
 
     addresses: filled in later, with the private socket of each group. Without it all groups are this process.
     """
@@ -100,10 +133,8 @@ def load(config: Config, app: App | None = None, group: str = "", addresses: Map
     from wsgikit.observe import revive_loggers
 
     prepare_imports(config)
-    if addresses is None:
-        assembled = assemble(config, app)
-    else:
-        assembled = assemble(config, app, group=group, forward=partial(_forward, config, addresses))
+    forward = None if addresses is None else partial(_forward, config, addresses)
+    assembled = assemble(config, app, group=group, forward=forward, imports=imports)
     revive_loggers()
     if not group:
         return assembled
@@ -151,7 +182,7 @@ def _run_hook(config: Config, name: str, info: WorkerInfo) -> None:
     hook(info)
 
 
-def start(config: Config, group: str, addresses: dict[str, str], spec: WorkerSpec) -> None:
+def start(config: Config, app: App | None, group: str, addresses: dict[str, str], spec: WorkerSpec) -> None:
     """Serve in a worker process; returns when it was stopped."""
     from wsgikit.workers import Surroundings, Worker
 
@@ -162,10 +193,20 @@ def start(config: Config, group: str, addresses: dict[str, str], spec: WorkerSpe
         board=spec.board,
         slot=spec.slot,
         siblings=spec.workers,
+        body_mode=_body_mode(config, app, group),
         retire=spec.retire,
     )
     listeners = [listener(opened) for opened in spec.listeners]
     spec.serve(Worker(spec.app, listeners, build.worker_settings(config, group), surroundings))
+
+
+def _body_mode(config: Config, app: App | None, group: str) -> Callable[[Head], str] | None:
+    """None where there are no tables that could say anything about bodies."""
+    if not config.mounts and not config.routes:
+        return None
+    from wsgikit.cli.bodies import body_mode
+
+    return body_mode(config, app, group)
 
 
 def _private(limits: Limits) -> Limits:

@@ -53,12 +53,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _loaded(name: str | None) -> Any:
     """The app; from a configuration, all of it put together as for serving."""
+    from wsgikit.cli.assemble import named_app
     from wsgikit.config.resolve import Sources
-    from wsgikit.loader import load_app, search_first
+    from wsgikit.loader import search_first
 
     if name and not name.endswith(".toml"):
         search_first(os.getcwd())
-        return load_app(name)
+        return named_app(name)
     from wsgikit.cli.launch import load
 
     return load(Sources(environ=dict(os.environ), file=name).read())

@@ -11,6 +11,7 @@ from wsgikit.config import sources
 from wsgikit.config.problems import Problems
 from wsgikit.config.resolve import Sources
 from wsgikit.config.table import OPTIONS
+from wsgikit.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
@@ -70,16 +71,12 @@ def read_sources(options: Any) -> Sources:
 
 
 def _mount(text: str, problems: Problems) -> MountEntry:
-    from wsgikit.config.structure import HostName, MountEntry, MountPath
+    from wsgikit.config.structure import MountEntry
+    from wsgikit.middleware.mount import parse_mount
 
-    where, equals, app = text.partition("=")
-    host, slash, path = where.partition("/")
     try:
-        if not equals or not slash or not app:
-            raise ValueError
-        return MountEntry(host=HostName().from_toml(host), path=MountPath().from_toml(slash + path), app=app)
-    except ValueError:
-        problems.wrong(
-            "command line", "--mount", text, "must be /PATH=package.module:app or HOST/PATH=package.module:app"
-        )
+        row = parse_mount(text)
+        return MountEntry(host=row["host"], path=row["path"], app=row["app"])
+    except ConfigError as error:
+        problems.add("command line", str(error))
         return MountEntry()

@@ -26,5 +26,8 @@ class StartSettings:
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Environment variables for the apps."""
 
+    on_import_error: str = "503"
+    """What one app of several does that cannot be imported at the start: "503" or "stop". See `wsgikit.cli.imports`."""
+
     lint: bool = False
     """Put `wsgikit.validators.Lint` around every app."""

@@ -49,6 +49,7 @@ class MountEntry(Entry):
     name: str = ""
     strip: bool = True
     lazy: bool = False
+    body: str = ""
     use: tuple[UseEntry, ...] = ()
 
     @property
@@ -71,7 +72,13 @@ class RouteEntry(Entry):
     defaults: Mapping[str, Any] = field(default_factory=dict)
     app: str = ""
     upstream: str = ""
+    body: str = ""
     use: tuple[UseEntry, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Methods, host and rule as one text: `GET shop.example/item/<int:id>`, `/blog`."""
+        return f"{','.join(self.methods)} {self.host}{self.rule}".lstrip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,27 +116,37 @@ class MountPath(Kind):
 
     @property
     def allowed(self) -> str:
-        return "a path that starts with '/', without '//' and without '.' and '..' in it"
+        return "a path, not percent-encoded, that starts with '/', without '//' and without '.' and '..' in it"
 
     def from_toml(self, value: Any) -> str:
         if not isinstance(value, str) or not re.fullmatch(r"/(?:[^/\0?#]+(?:/[^/\0?#]+)*/?)?", value):
             raise ValueError
-        if any(part in (".", "..") for part in value.split("/")):
+        if any(part in (".", "..") for part in value.split("/")) or re.search(r"%[0-9A-Fa-f]{2}", value):
             raise ValueError
         return value.rstrip("/") or "/"
 
 
 class HostName(Kind):
-    """A host as clients write it into the Host field; `*.` in front stands for every name below."""
+    """A host as clients write it into the Host field; `*.` in front stands for every name below.
+
+    `port`: it may say which port the client asked for.
+    """
+
+    def __init__(self, *, port: bool = False) -> None:
+        self.port = port
 
     @property
     def allowed(self) -> str:
+        if self.port:
+            return "a host name such as 'shop.example', '*.shop.example' or 'shop.example:8080'"
         return "a host name without port, such as 'shop.example' or '*.shop.example'"
 
     def from_toml(self, value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(r"(?:\*\.)?[^\s/:@*?#]+|\[[0-9A-Fa-f:.]+\]|", value):
+        name = r"((?:\*\.)?[^\s/:@*?#\[\]]+|\[[0-9A-Fa-f:.]+\]|)(:[1-9][0-9]{0,4})?"
+        match = re.fullmatch(name, value) if isinstance(value, str) else None
+        if match is None or (match[2] and not (self.port and match[1])):
             raise ValueError
-        return value.rstrip(".").lower()
+        return match[1].rstrip(".").lower() + (match[2] or "")
 
 
 @dataclass(frozen=True)
@@ -143,7 +160,13 @@ class Key:
 
 
 _SPEC = Text("the name of an object: package.module:name", empty=False)
+_SPEC_HELP = "`package.module:name`, `package.module:factory()`, a Paste file, or `egg:Project#name`"
 _NAME = Text("a name", empty=False)
+_BODY = Key(
+    "body",
+    Choice(("spool", "stream")),
+    "How its request bodies are read; else as the option `body` says, and streamed where they are forwarded",
+)
 
 USE_KEYS = (
     Key(
@@ -155,13 +178,14 @@ USE_KEYS = (
 )
 MOUNT_KEYS = (
     Key("path", MountPath(), "First segments of the URLs that go to the app"),
-    Key("host", HostName(), "Host the app is for; every host when it is not given"),
-    Key("app", _SPEC, "`package.module:name`, or `package.module:factory()`"),
+    Key("host", HostName(port=True), "Host the app is for; every host when it is not given"),
+    Key("app", _SPEC, _SPEC_HELP),
     Key("upstream", _NAME, "In place of `app`: forward to `[upstream.NAME]`"),
     Key("group", _NAME, "Run the app in the workers of `[group.NAME]`"),
     Key("name", _NAME, "Name in the logs, in place of host and path"),
     Key("strip", Flag(), "Move the path from PATH_INFO to SCRIPT_NAME, as WSGI apps expect"),
     Key("lazy", Flag(), "Import the app at its first request"),
+    _BODY,
 )
 ROUTE_KEYS = (
     Key(
@@ -170,15 +194,16 @@ ROUTE_KEYS = (
         "URL pattern, in Werkzeug's syntax",
         required=True,
     ),
-    Key("host", HostName(), "Host the rule is for; every host when it is not given"),
+    Key("host", HostName(port=True), "Host the rule is for; every host when it is not given"),
     Key("methods", Several(Text("a method", empty=False)), "Methods the rule is for; all when none is given"),
     Key("name", _NAME, "Name for building URLs, for logs and metrics"),
     Key("slash", Choice(("exact", "redirect", "both")), "What a missing or an additional slash at the end does"),
     Key("prefix", Flag(), "The rule stands for itself and everything below it"),
     Key("strip", Flag(), "Move what the rule consumed to SCRIPT_NAME; an upstream gets the URL as it came, unless set"),
     Key("defaults", Table(), "Values for variables that the rule does not have"),
-    Key("app", _SPEC, "`package.module:name`, or `package.module:factory()`"),
+    Key("app", _SPEC, _SPEC_HELP),
     Key("upstream", _NAME, "In place of `app`: forward to `[upstream.NAME]`"),
+    _BODY,
 )
 UPSTREAM_KEYS = (
     Key(

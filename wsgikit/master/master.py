@@ -108,6 +108,8 @@ class Master(Supervisor):
             self.hang_up()
 
     def serving(self, first: bool) -> None:
+        if self.current is not None and self.current.plan.serving is not None:
+            self.current.plan.serving()
         workers = sum(post.group.settings.workers for post in self.current.posts) if self.current else 0
         log.info("%s: %d workers are ready", "started" if first else "reloaded", workers)
 

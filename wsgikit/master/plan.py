@@ -111,11 +111,16 @@ class GroupPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All groups of one configuration. `reopen_logs` runs in master and workers at USR1."""
+    """All groups of one configuration.
+
+    reopen_logs: runs in master and workers at USR1. serving: runs in the master when all workers are ready for the
+    first time; workers forked later see what it changed.
+    """
 
     settings: MasterSettings
     groups: tuple[GroupPlan, ...]
     reopen_logs: Callable[[], None] | None = None
+    serving: Callable[[], None] | None = None
 
 
 def worker_info(slot: Slot, generation: int) -> WorkerInfo:

@@ -11,7 +11,7 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from wsgikit.cli.assemble import assemble
+from wsgikit.cli.assemble import assemble, imports_of
 from wsgikit.config.resolve import Config, Sources
 from wsgikit.config.sources import Given
 from wsgikit.errors import ConfigError, LoadError
@@ -149,17 +149,78 @@ def test_an_app_that_cannot_be_loaded_names_its_line(tmp_path: Path) -> None:
         assemble(configured(tmp_path, "[[mount]]\napp = 'apps_of_test:on'\n"))
 
 
+TWO = "[[mount]]\napp = 'apps_of_test:one'\n[[mount]]\npath = '/b'\napp = 'apps_of_test:late'\n"
+
+
 def test_an_app_that_cannot_be_loaded_answers_503_beside_its_neighbours(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    toml = "[[mount]]\napp = 'apps_of_test:one'\n[[mount]]\npath = '/b'\napp = 'apps_of_test:on'\n"
-    config = configured(tmp_path, toml)
-    app = assemble(config)
+    config = configured(tmp_path, TWO)
+    imports = imports_of(config)
+    app = assemble(config, imports=imports)
     assert get(app, "/x")[1] == b"one||/x"
     assert get(app, "/b")[0] == "503 Service Unavailable"
-    assert "wsgikit.toml:5: 'apps_of_test:on'" in str(caplog.records[0].exc_info[1])  # type: ignore[index]
+    assert "wsgikit.toml:5: 'apps_of_test:late'" in str(caplog.records[0].exc_info[1])  # type: ignore[index]
+    assert imports.failing() == {"/b"}
+
+
+def test_a_check_of_the_configuration_tolerates_nothing_and_loads_lazy_apps(tmp_path: Path) -> None:
+    config = configured(tmp_path, TWO + "lazy = true\n")
+    assemble(config)
     with pytest.raises(LoadError, match=r"wsgikit.toml:5"):
-        assemble(config, strict=True)
+        assemble(config, imports=imports_of(config, strict=True))
+
+
+def test_an_app_that_cannot_be_loaded_ends_the_start_where_that_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"wsgikit.toml:6: 'apps_of_test:late'"):
+        assemble(configured(tmp_path, "on_import_error = 'stop'\n" + TWO))
+
+
+def test_one_app_alone_ends_the_start_wherever_it_is_mounted(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"wsgikit.toml:3"):
+        assemble(configured(tmp_path, "[[mount]]\npath = '/b'\napp = 'apps_of_test:late'\n"))
+    with pytest.raises(LoadError, match=r"wsgikit.toml:3"):
+        assemble(configured(tmp_path, "[[route]]\nrule = '/b'\napp = 'apps_of_test:late'\n"))
+
+
+def test_several_apps_that_all_cannot_be_loaded_end_the_start(tmp_path: Path) -> None:
+    toml = TWO.replace("one", "none") + "[[route]]\nrule = '/c'\napp = 'apps_of_test:nor'\n"
+    with pytest.raises(LoadError, match=r"no app can be imported; the first: .*wsgikit.toml:2"):
+        assemble(configured(tmp_path, toml))
+
+
+def test_a_route_whose_app_cannot_be_loaded_answers_503_beside_its_neighbours(tmp_path: Path) -> None:
+    toml = "[[mount]]\napp = 'apps_of_test:one'\n[[route]]\nrule = '/b'\napp = 'apps_of_test:late'\n"
+    app = assemble(configured(tmp_path, toml))
+    assert get(app, "/x")[1] == b"one||/x"
+    assert get(app, "/b")[0] == "503 Service Unavailable"
+
+
+def test_a_reload_refuses_what_did_not_fail_before(tmp_path: Path, apps: ModuleType) -> None:
+    config = configured(tmp_path, TWO)
+    with pytest.raises(LoadError, match=r"wsgikit.toml:5"):
+        assemble(config, imports=imports_of(config, excused=set()))
+    assert get(assemble(config, imports=imports_of(config, excused={"/b"})), "/b")[0] == "503 Service Unavailable"
+
+
+def test_a_worker_that_comes_later_serves_what_it_can(tmp_path: Path) -> None:
+    config = configured(tmp_path, TWO)
+    imports = imports_of(config, excused=set())
+    imports.begun()
+    assert get(assemble(config, imports=imports), "/b")[0] == "503 Service Unavailable"
+
+
+def test_an_app_that_some_worker_has_counts_as_working(tmp_path: Path, apps: ModuleType) -> None:
+    config = configured(tmp_path, TWO)
+    imports = imports_of(config)
+    assemble(config, imports=imports)
+    assert imports.failing() == {"/b"}
+    apps.late = named("late")  # type: ignore[attr-defined]
+    assemble(config, imports=imports)
+    assert imports.failing() == set()
+    del apps.late
+    assemble(config, imports=imports)
+    assert imports.failing() == set()
 
 
 def test_a_lazy_app_is_loaded_at_its_first_request(tmp_path: Path, apps: ModuleType) -> None:
@@ -222,6 +283,40 @@ def test_a_route_has_every_option_of_its_table(tmp_path: Path) -> None:
     assert get(app, "/deep/er")[1] == b"three|/deep|/er"
 
 
+def test_a_route_that_keeps_its_path_and_has_defaults(tmp_path: Path, apps: ModuleType) -> None:
+    def variables(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        return [f"{environ['wsgiorg.routing_args'][1]}|{environ['SCRIPT_NAME']}|{environ['PATH_INFO']}".encode()]
+
+    apps.variables = variables  # type: ignore[attr-defined]
+    toml = """
+    [[route]]
+    rule = '/item/<int:id>'
+    host = 'Shop.Example:8080'
+    strip = false
+    defaults = { colour = 'green' }
+    app = 'apps_of_test:variables'
+    """
+    app = assemble(configured(tmp_path, toml))
+    assert get(app, "/item/7", "shop.example:8080")[1] == b"{'colour': 'green', 'id': 7}||/item/7"
+    assert get(app, "/item/7", "shop.example")[0] == "404 Not Found"
+
+
+def test_a_mount_may_be_for_a_port(tmp_path: Path) -> None:
+    toml = "[[mount]]\nhost = 'shop.example:81'\napp = 'apps_of_test:one'\n"
+    toml += "[[mount]]\nhost = '*.shop.example'\napp = 'apps_of_test:two'\n"
+    app = assemble(configured(tmp_path, toml))
+    assert get(app, "/", "shop.example:81")[1] == b"one||/"
+    assert get(app, "/", "shop.example:82")[0] == "404 Not Found"
+    assert get(app, "/", "a.shop.example:82")[1] == b"two||/"
+
+
+def test_a_wrong_mount_names_its_line(tmp_path: Path) -> None:
+    toml = "[[mount]]\napp = 'apps_of_test:one'\n[[mount]]\nhost = 'a!b'\napp = 'apps_of_test:two'\n"
+    with pytest.raises(ConfigError, match=r"wsgikit.toml:3: host 'a!b': not a host name"):
+        assemble(configured(tmp_path, toml))
+
+
 def test_a_wrong_route_names_its_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"wsgikit.toml:1: .*methods"):
         assemble(configured(tmp_path, "[[route]]\nrule = '/'\nmethods = ['G ET']\napp = 'apps_of_test:one'\n"))
@@ -236,6 +331,27 @@ def test_a_paste_file_is_an_app(tmp_path: Path, apps: ModuleType) -> None:
     assert (
         get(assemble(configured(tmp_path, f"[[mount]]\npath = '/p'\napp = '{file}#main'")), "/p")[1] == b"paste yes|/p|"
     )
+
+
+def test_a_project_with_an_app_factory_is_an_app(
+    tmp_path: Path, apps: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "site"
+    (installed / "Shop-1.dist-info").mkdir(parents=True)
+    (installed / "Shop-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: Shop\nVersion: 1\n")
+    (installed / "Shop-1.dist-info" / "entry_points.txt").write_text(
+        "[paste.app_factory]\nmain = apps_of_test:paste\nbroken = apps_of_test:broken\n"
+    )
+    monkeypatch.syspath_prepend(str(installed))
+    apps.paste = lambda global_conf, **options: named("egg")  # type: ignore[attr-defined]
+    apps.broken = lambda global_conf, **options: 1 / 0  # type: ignore[attr-defined]
+    assert get(assemble(configured(tmp_path, "app = 'egg:Shop'")))[1] == b"egg||/"
+    mount = "[[mount]]\npath = '/p'\napp = 'egg:Shop#{}'\n"
+    assert get(assemble(configured(tmp_path, mount.format("main"))), "/p")[1] == b"egg|/p|"
+    with pytest.raises(LoadError, match=r"wsgikit.toml:3: egg:Shop#mian: Shop has no paste.app_factory named 'mian'"):
+        assemble(configured(tmp_path, mount.format("mian")))
+    with pytest.raises(LoadError, match=r"wsgikit.toml:3: 'egg:Shop#broken': ZeroDivisionError"):
+        assemble(configured(tmp_path, mount.format("broken")))
 
 
 def test_lint_goes_around_every_app(tmp_path: Path, caplog: pytest.LogCaptureFixture, apps: ModuleType) -> None:

@@ -40,6 +40,10 @@ ACCEPTED: list[tuple[kinds.Kind, Any, Any]] = [
     (HostName(), "Shop.Example.", "shop.example"),
     (HostName(), "*.shop.example", "*.shop.example"),
     (HostName(), "[::1]", "[::1]"),
+    (HostName(port=True), "Shop.Example.:8080", "shop.example:8080"),
+    (HostName(port=True), "*.shop.example:81", "*.shop.example:81"),
+    (HostName(port=True), "[::1]:80", "[::1]:80"),
+    (HostName(port=True), "", ""),
 ]
 
 REFUSED: list[tuple[kinds.Kind, Any]] = [
@@ -72,7 +76,12 @@ REFUSED: list[tuple[kinds.Kind, Any]] = [
     (MountPath(), "/a/../b"),
     (MountPath(), "/."),
     (MountPath(), "/a?b"),
+    (MountPath(), "/a%20b"),
     (HostName(), "shop.example:80"),
+    (HostName(port=True), ":80"),
+    (HostName(port=True), "shop.example:"),
+    (HostName(port=True), "shop.example:http"),
+    (HostName(port=True), "shop.example:080"),
     (HostName(), "http://shop"),
 ]
 

@@ -163,8 +163,8 @@ endpoints = ["http://127.0.0.1:1"]
         "wsgikit.toml:3: timeout = 'many': must be a number of seconds, or a time such as '500ms', '30s', '5m', '1h'",
         found[4],
         "wsgikit.toml:5: workers = 5000: must be a whole number from 1 to 1024, or 'auto'",
-        "wsgikit.toml:8: path = '/../etc': must be a path that starts with '/', without '//' and without '.' and "
-        "'..' in it",
+        "wsgikit.toml:8: path = '/../etc': must be a path, not percent-encoded, that starts with '/', without '//' "
+        "and without '.' and '..' in it",
         "wsgikit.toml:11: [[mount]] needs either 'app' or 'upstream'",
         "wsgikit.toml:14: unknown upstream 'api'; did you mean 'app'?",
         "wsgikit.toml:15: unknown group 'shpo'; did you mean 'shop'?",
@@ -186,7 +186,7 @@ endpoints = ["http://127.0.0.1:1"]
         ("tls = [{names = ['a']}]", "[[tls]] has no 'cert'"),
         ("[[route]]\napp = 'a:b'", "[[route]] has no 'rule'"),
         ("[[mount]]\napp = 'a:b'\n[[mount]]\napp = 'c:d'", "/ is mounted twice, first at wsgikit.toml:1"),
-        ("[[mount]]\nhost = 'a:1'\napp = 'a:b'", "host = 'a:1': must be a host name without port"),
+        ("[[mount]]\nhost = 'a:b'\napp = 'a:b'", "host = 'a:b': must be a host name such as 'shop.example'"),
         ("[[mount]]\napp = 'a:b'\nuse = 'x'", "use = 'x': must be tables: [[mount.use]]"),
         ("bind = [{address = ':1', moed = 1}]", "unknown key 'moed' in a listener"),
         ("bind = [{address = ':1', backlog = 0}]", "backlog must be a whole number from 1 to 65535"),

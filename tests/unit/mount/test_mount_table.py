@@ -410,7 +410,8 @@ class TestDeferred:
     ("text", "row"),
     [
         ("/blog=blog:app", {"host": "", "path": "/blog", "app": "blog:app"}),
-        ("shop.example/=shop:app", {"host": "shop.example", "path": "/", "app": "shop:app"}),
+        ("Shop.Example/=shop:app", {"host": "shop.example", "path": "/", "app": "shop:app"}),
+        ("[::1]:80/a/=shop:app", {"host": "[::1]:80", "path": "/a", "app": "shop:app"}),
         (
             "*.x.example:8080/a/b=m:make(debug=True)",
             {"host": "*.x.example:8080", "path": "/a/b", "app": "m:make(debug=True)"},
@@ -423,5 +424,6 @@ def test_mounts_of_the_command_line(text, row):
 
 @pytest.mark.parametrize("text", ["blog:app", "/blog=", "blog=blog:app", "a b/=x:y", "/a/../b=x:y"])
 def test_a_wrong_mount_of_the_command_line_is_shown(text):
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as caught:
         parse_mount(text)
+    assert str(caught.value).startswith(f"--mount {text!r}: ")
