@@ -121,7 +121,7 @@ class Board:
         if row is None or not row[EJECTIONS]:
             return 0
         quiet = now - row[EJECTED_UNTIL] / 1000
-        return max(0, int(row[EJECTIONS] - max(0.0, quiet) / base))
+        return max(0, int(row[EJECTIONS]) - int(max(0.0, quiet) / base))
 
     def _claim(self, until: int, most: int) -> bool:
         """One of the `most` places that ejected endpoints may have. Exact, whichever workers eject at once."""

@@ -71,7 +71,7 @@ class EndpointSpec:
 
 
 def _from_text(text: str) -> dict[str, Any]:
-    url, *words = text.split()
+    url, *words = text.split() or [""]
     values: dict[str, Any] = {"url": url}
     for word in words:
         key, equals, value = word.partition("=")

@@ -54,8 +54,8 @@ class EjectSettings:
 class RetrySettings:
     """When a request goes to another endpoint. Only requests whose body is whole, and never once an answer began."""
 
-    attempts: int = 2
-    """Endpoints a request is given to at most, the first included."""
+    attempts: int = 3
+    """Endpoints a request is given to at most, the first included. As HAProxy's retries; the budget bounds them all."""
     on: frozenset[str] = frozenset(("connect", "reset"))
     """"connect": nothing was sent, any method. "reset", "timeout" (of the first byte): idempotent methods alone."""
     ratio: float = 0.2
@@ -117,7 +117,7 @@ def retry_settings(table: Mapping[str, Any]) -> RetrySettings:
     for kind in kinds:
         choice(kind, "retry.on", RETRY_ON)
     return RetrySettings(
-        attempts=whole(values.get("attempts", 2), "retry.attempts", 1, 10),
+        attempts=whole(values.get("attempts", 3), "retry.attempts", 1, 10),
         on=frozenset(kinds),
         ratio=_part(values.get("ratio", 0.2), "retry.ratio"),
         floor=seconds(values.get("floor", 3), "retry.floor"),

@@ -188,8 +188,7 @@ class Upstream:
         try:
             return client.send(call.request(endpoint.origin))
         except UpstreamError as error:
-            stale = error.reused and not error.answered and error.phase in ("send", "head")
-            if not stale or isinstance(error, UpstreamTimeout) or not call.idempotent or not call.may_go_again():
+            if not _is_stale(error) or not call.idempotent or not call.may_go_again():
                 raise
         client.pool.forget()
         return client.send(call.request(endpoint.origin))
@@ -228,8 +227,9 @@ class Upstream:
                 endpoint.count(cells.TIMEOUTS)
             if error.phase in _NOTHING_SENT:
                 endpoint.count(cells.CONNECT_FAILURES)
-        reason = "timeout" if isinstance(error, UpstreamTimeout) else error.phase
-        self._judge(endpoint, "connect" if reason == "resolve" else reason)
+        if not _is_stale(error):
+            reason = "timeout" if isinstance(error, UpstreamTimeout) else error.phase
+            self._judge(endpoint, "connect" if reason == "resolve" else reason)
 
     def _judge(self, endpoint: Endpoint, reason: str) -> None:
         """Count consecutive failures ("" is a success), and eject when there are too many."""
@@ -283,6 +283,12 @@ class Upstream:
             self.roster.changed()
         if self.breaker is not None:
             self.breaker.trip(self.board.open_until())
+
+
+def _is_stale(error: UpstreamError) -> bool:
+    """The endpoint closed a connection that had been idle while the request was on its way: nothing is wrong."""
+    crossed = error.reused and not error.answered and error.phase in ("send", "head")
+    return crossed and not isinstance(error, UpstreamTimeout)
 
 
 def _has_left(environ: dict[str, Any]) -> bool:

@@ -83,6 +83,9 @@ class Pool:
         while self._idle:
             self._drop_oldest()
 
+    def __del__(self) -> None:
+        self.forget()
+
 
 def _after_fork() -> None:
     # Two processes that write to one connection would mix their requests.
