@@ -42,8 +42,8 @@ def make_source(text: str, folder: str = "") -> Source:
     folder: what a relative file name is relative to.
     """
     kind, colon, rest = text.partition(":")
-    place, *words = rest.split()
-    if not colon or not rest.strip():
+    place, *words = rest.split() or [""]
+    if not colon or not place:
         raise ConfigError(f"discover = {text!r}: write 'file:PATH', 'dns:HOST:PORT', 'srv:NAME' or 'etcd:URL/PREFIX'")
     options = dict(word.partition("=")[::2] for word in words)
     if kind == "file":
@@ -72,8 +72,15 @@ def _known(options: dict[str, str], names: Sequence[str], text: str) -> dict[str
 class Discovery:
     """Watches a source in a thread, and hands every list that differs to `replace`."""
 
-    def __init__(self, source: Source, upstream: str, replace: Callable[[Sequence[EndpointSpec]], object]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        upstream: str,
+        replace: Callable[[Sequence[EndpointSpec]], object],
+        retry: float = _RETRY,
+    ) -> None:
         self._source = source
+        self._retry = retry
         self._upstream = upstream
         self._replace = replace
         self._last: tuple[EndpointSpec, ...] | None = None
@@ -93,15 +100,15 @@ class Discovery:
             self._thread.join(5.0)
 
     def _run(self) -> None:
-        pause = _RETRY
+        pause = self._retry
         while not self._stop.is_set():
             before = self._last
             try:
                 self._source.watch(self.found, self._stop)
-                pause = _RETRY
+                pause = self._retry
             except Exception as error:
                 log.error("upstream %s: discovery failed, the last endpoints stay: %s", self._upstream, error)
-                pause = _RETRY if self._last is not before else min(pause * 2, _LONGEST)
+                pause = self._retry if self._last is not before else min(pause * 2, _LONGEST)
             self._stop.wait(pause)
 
     def found(self, specs: Sequence[EndpointSpec]) -> None:
