@@ -5,6 +5,7 @@
 builds go by, so that a checkout without symlinks (Windows) still makes a complete wheel.
 """
 
+import warnings
 from pathlib import Path
 
 from setuptools import setup
@@ -21,5 +22,8 @@ def packages() -> list[str]:
                 found.append(".".join([name, *inner.parts]))
     return found
 
+
+# Every editable install warns of folders that hide the package; here the folder is the package, so nothing is hidden.
+warnings.filterwarnings("ignore", message="Editable installation")
 
 setup(packages=packages(), package_dir=ROOTS)
