@@ -5,7 +5,7 @@
 #   make soak     the long runs                              make bench   wsgikit beside other servers
 #   make matrix   servers against PEP 3333                   make docs    write the generated pages again
 #
-# ARGS="..." is handed to the program behind the target: make test ARGS="tests/unit -k chunked"
+# ARGS="..." is handed to the program behind the target: make test ARGS="tests/unit -k chunked", make bench ARGS=layers
 
 SHELL := /bin/sh
 VENV ?= .venv

@@ -1,5 +1,7 @@
 """Compare WSGI servers: `python bench/run.py [--servers A,B] [--workloads X,Y] [--seconds N] [--rounds N]`.
 
+`python bench/run.py layers`, `routes`, `micro` and `lints` run the program of that name, which needs no server.
+
 One core for the server, one for wrk; all servers of a workload are started and checked first, then measured in
 interleaved rounds, so that a noisy minute hits all of them. README.md tells what is measured and the rules of fairness.
 """
@@ -11,10 +13,12 @@ import json
 import os
 import platform
 import resource
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -28,8 +32,11 @@ from servers import SERVERS, Plan, Server
 from table import Result, load_table, start_table
 from workloads import WORKLOADS, Workload
 
-RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
 REFERENCE = "wsgikit"
+ALONE = ("layers", "routes", "micro", "lints")
+"""Programs beside this one, each with options of its own."""
 WARM_UP = 1.0  # seconds; wrk counts in whole seconds
 
 
@@ -43,8 +50,19 @@ class Setup:
     rounds: int
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse(arguments)
+def main(arguments: Sequence[str]) -> int:
+    """Compare, or run one of the programs beside this one; the exit status."""
+    if arguments and arguments[0] in ALONE:
+        path = HERE / f"{arguments[0]}.py"
+        sys.argv = [str(path), *arguments[1:]]
+        runpy.run_path(str(path), run_name="__main__")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="wsgikit-bench-") as folder:
+        os.environ["TMPDIR"] = tempfile.tempdir = folder  # of the servers, too: nothing of theirs stays behind
+        return compare(parse(arguments))
+
+
+def compare(options: argparse.Namespace) -> int:
     setup = Setup(
         server_core=options.server_core, client_core=options.client_core, seconds=options.seconds, rounds=options.rounds
     )
@@ -70,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
     cores = sorted(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(prog="bench/run.py", description="Compare WSGI servers on this machine.")
     parser.add_argument("--servers", help=f"comma-separated: {', '.join(server.name for server in SERVERS)}")
@@ -229,4 +247,4 @@ def machine() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
