@@ -114,6 +114,11 @@ class FakeWorker:
         lines = [slot.read() for slot in self.spec.board.live()]
         return [line[PID] for line in lines if line[STATE] in (READY, RETIRING) and not line[ROLE]]
 
+    def do_slots(self) -> list[int]:
+        """Of all workers that are ready."""
+        lines = [(slot.index, slot.read()) for slot in self.spec.board.live()]
+        return [index for index, line in lines if line[STATE] in (READY, RETIRING) and not line[ROLE]]
+
     def do_taken(self) -> int:
         """Slots of the scoreboard that are in use."""
         return len(list(self.spec.board.live()))

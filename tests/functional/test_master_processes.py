@@ -92,6 +92,18 @@ class Served:
         with self.connect(command) as sock:
             return json.loads(read_all(sock))
 
+    def everyone(self, workers: int, path: Path | None = None) -> list[Any]:
+        """One answer of each worker; on a busy machine one of them may take many requests in a row."""
+        answers: dict[int, Any] = {}
+
+        def all_have_answered() -> bool:
+            answer = self.ask() if path is None else ask_unix(path, "info")
+            answers[answer["pid"]] = answer
+            return len(answers) >= workers
+
+        until(all_have_answered, lambda: f"{workers} workers to answer", self.process)
+        return list(answers.values())
+
     def tell(self, command: str) -> None:
         """For commands that are not answered."""
         with self.connect(command) as sock:
@@ -169,17 +181,16 @@ def test_workers_serve_and_term_ends_everything_in_order(either: Served) -> None
 
 def test_a_preloaded_app_is_loaded_once(served: Served) -> None:
     served.start(workers=3, preload=True)
-    answers = [served.ask() for _ in range(30)]
+    answers = served.everyone(3)
     [loader] = {answer["loaded_by"] for answer in answers}
     assert served.process is not None
     assert served.children() == {loader}
     assert {answer["parent"] for answer in answers} == {loader}
-    assert len({answer["pid"] for answer in answers}) > 1
 
 
 def test_each_worker_loads_for_itself_without_preload(served: Served) -> None:
     served.start(workers=2)
-    answers = [served.ask() for _ in range(30)]
+    answers = served.everyone(2)
     assert all(answer["loaded_by"] == answer["pid"] for answer in answers)
 
 
@@ -348,13 +359,12 @@ def test_workers_leave_when_the_master_is_killed(served: Served) -> None:
 @pytest.mark.parametrize(("command", "preload"), [("crash", False), ("die", True)])
 def test_a_dead_worker_is_replaced_at_once_in_its_slot(served: Served, command: str, preload: bool) -> None:
     served.start(workers=2, preload=preload)
-    slots = {served.ask()["slot"] for _ in range(30)}
-    before = served.pids()
+    slots, before = served.ask("slots"), served.pids()
     served.tell(command)
     until(lambda: len(served.pids() - before) == 1, lambda: "a new worker", served.process)
     after = served.pids()
     assert len(after) == 2
-    assert {served.ask()["slot"] for _ in range(30)} == slots
+    assert served.ask("slots") == slots
     assert ("ended with status 7" if command == "crash" else "was killed by SIGKILL") in served.log
 
 
@@ -436,12 +446,11 @@ def test_hup_replaces_the_workers_by_new_code_and_configuration(either: Served) 
     either.signal(signal.SIGHUP)
     either.wait_for_log("reloaded: 2 workers are ready")
     until(lambda: not any(is_alive(pid) for pid in before), lambda: "the old ones to leave", either.process)
-    answers = [either.ask() for _ in range(30)]
+    answers = either.everyone(2)
     assert either.address == address
     assert {answer["version"] for answer in answers} == {"two"}
     assert {answer["generation"] for answer in answers} == {2}
     assert {answer["env"] for answer in answers} == {"fresh"}
-    assert len({answer["pid"] for answer in answers}) == 2
 
 
 @pytest.mark.parametrize(
@@ -564,10 +573,9 @@ def test_groups_have_their_own_workers_environment_and_private_sockets(served: S
     for name, address in front["groups"].items():
         path = Path(address.removeprefix("unix:"))
         assert path.parent.stat().st_mode & 0o777 == 0o700
-        answers[name] = [ask_unix(path, "info") for _ in range(20)]
+        answers[name] = served.everyone(2 if name == "shop" else 1, path)
     assert {answer["group"] for answer in answers["shop"]} == {"shop"}
     assert {answer["env"] for answer in answers["shop"]} == {"the shop"}
-    assert len({answer["pid"] for answer in answers["shop"]}) == 2
     assert {answer["env"] for answer in answers["wiki"]} == {""}
     assert {answer["loaded_by"] != answer["pid"] for answer in answers["wiki"]} == {True}
     assert served.ask("listeners"), "the front worker holds the public listener"
