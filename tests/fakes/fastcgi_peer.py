@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+from typing import Any, Self
 
+from wsgikit.testing import Address, RawClient
 from wsgikit.wire.fastcgi import (
     End,
     Kind,
@@ -49,7 +52,8 @@ def request(path: str = "/", number: int = 1, body: bytes = b"", *, keep: bool =
     """A whole request of a Responder."""
     if body:
         variables = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(len(body))} | variables
-    uri = {"REQUEST_URI": path, "SCRIPT_NAME": path.partition("?")[0]}
+    name, _, query = path.partition("?")
+    uri = {"REQUEST_URI": path, "SCRIPT_NAME": name, "QUERY_STRING": query}
     return begin(number, keep=keep) + params(number, **(uri | variables)) + stdin(number, body)
 
 
@@ -115,3 +119,52 @@ class Answers:
 
     def __getitem__(self, number: int) -> Answer:
         return self.by_number[number]
+
+
+class Peer:
+    """A connection to a FastCGI server, with what has come on it."""
+
+    def __init__(self, address: Address, **options: Any) -> None:
+        self.client = RawClient(address, **options)
+        self.answers = Answers()
+        self.closed = False
+
+    def send(self, *parts: bytes) -> None:
+        self.client.send(b"".join(parts))
+
+    def take(self, timeout: float = 10.0) -> bool:
+        """Read once. False: the server has closed."""
+        data = self.client.receive(timeout)
+        self.answers.feed(data)
+        self.closed = not data
+        return bool(data)
+
+    def wait(self, *numbers: int, timeout: float = 20.0) -> Answers:
+        """Read until the requests have ended, or the connection has."""
+        deadline = time.monotonic() + timeout
+        while not all(self._has_ended(number) for number in numbers):
+            if not self.take(max(0.01, deadline - time.monotonic())):
+                break
+        return self.answers
+
+    def _has_ended(self, number: int) -> bool:
+        answer = self.answers.by_number.get(number)
+        return answer is not None and answer.end is not None
+
+    def read_to_the_end(self, timeout: float = 20.0) -> Answers:
+        deadline = time.monotonic() + timeout
+        while self.take(max(0.01, deadline - time.monotonic())):
+            pass
+        return self.answers
+
+    def ask(self, path: str, **more: Any) -> Answer:
+        """One request, alone on the connection."""
+        self.answers.by_number.pop(1, None)
+        self.send(request(path, **more))
+        return self.wait(1)[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()

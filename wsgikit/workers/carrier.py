@@ -79,23 +79,25 @@ class Carrier(Connection):
             self._on_readable(member)
 
     def _on_readable(self, member: Member) -> None:
-        if not self.gone and self.reading:
-            try:
-                data = self.stream.receive()
-            except OSError as error:
-                with self.output.lock:
-                    self._lost(error)
-                data = b""
-            if data is not None:
-                self._hand_over(data)
+        if self.reading:
+            data = self._receive()
+            if data:
+                self.protocol.receive(data)
+            elif data is not None:
+                self.reading = False
+                self.protocol.eof()
         self._leave()
 
-    def _hand_over(self, data: bytes) -> None:
-        if data:
-            self.protocol.receive(data)
-        else:
-            self.reading = False
-            self.protocol.eof()
+    def _receive(self) -> bytes | None:
+        """What has arrived; b"" at the end, of whatever kind."""
+        if self.gone:
+            return b""
+        try:
+            return self.stream.receive()
+        except OSError as error:
+            with self.output.lock:
+                self._lost(error)
+            return b""
 
     def _leave(self) -> None:
         """The owner has done what there was to do: park the connection, leave it to its channels, or close it."""
