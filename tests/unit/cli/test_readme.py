@@ -1,4 +1,7 @@
-"""What the README shows can be typed: its commands parse, its configurations are right, its Python compiles."""
+"""What the README shows can be typed: its commands parse, its configurations are right, its Python compiles.
+
+And what it links to is there.
+"""
 
 from __future__ import annotations
 
@@ -54,3 +57,9 @@ def test_python_compiles_and_imports(code: str) -> None:
     for module, names in re.findall(r"(?m)^from (wsgikit[\w.]*) import (.*)$", code):
         for name in names.split(", "):
             assert getattr(import_module(module), name)
+
+
+@pytest.mark.parametrize("page", sorted({README, *README.parent.glob("docs/*.md")}), ids=lambda page: page.name)
+def test_what_is_linked_to_is_there(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)", page.read_text("utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
