@@ -13,9 +13,12 @@ from wsgikit.middleware.amounts import address
 
 __all__ = ["Hop", "forwarded_hops", "x_forwarded_hops"]
 
+# Proxies pass on what clients write, so that this has to be linear (CVE-2020-5236 was not).
+_MARKS = {mark: re.compile(rf'(?<!\\)\\*+["{mark}]') for mark in ",;"}
 # one forwarded-pair (RFC 7239 4): token "=" ( token / quoted-string ); colons are let through unquoted, as they are met
-_PAIR = re.compile(r"""[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:([^\s",;=]+)|"((?:[^"\\]|\\.)*)")[ \t]*(;|,|\Z)""")
-_NODE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9.]+|[0-9A-Fa-f:.]+)(?::([0-9]{1,5}))?\Z")
+_PAIR = re.compile(r"""([!#$%&'*+.^_`|~0-9A-Za-z-]++)=(?:([^\s",;=]++)|"((?:[^"\\]++|\\.)*+)")""")
+# no address is longer than 45 characters; what is remembered of them stays small
+_NODE = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[0-9.]{7,15}|[0-9A-Fa-f:.]{2,45})(?::([0-9]{1,5}))?\Z")
 # what a chain may be long: no one has more proxies, and the field is attacker-made
 _MOST = 64
 
@@ -32,27 +35,39 @@ class Hop(NamedTuple):
 
 
 def forwarded_hops(environ: Mapping[str, Any]) -> list[Hop]:
-    """The elements of Forwarded, at most the last 64; nothing at all when the field has a syntax error."""
-    value: str = environ.get("HTTP_FORWARDED", "")
-    hops: list[Hop] = []
+    """The elements of Forwarded, at most the last 64. An element with a syntax error in it says nothing."""
+    elements = (element.strip(" \t") for element in _split(environ.get("HTTP_FORWARDED", ""), ","))
+    return [_forwarded_hop(element) for element in elements if element][-_MOST:]
+
+
+def _split(value: str, mark: str) -> list[str]:
+    """Split at each `mark` that is not inside quotes.
+
+    Quotes are counted from the right, where our proxy has written: one that a client left open ends in what the client
+    wrote. A quote behind an odd number of backslashes is part of a text (RFC 9110 5.6.4).
+    """
+    parts: list[str] = []
+    end, inside = len(value), False
+    for found in reversed(list(_MARKS[mark].finditer(value))):
+        if found[0][-1] == mark:
+            if not inside:
+                parts.append(value[found.end() : end])
+                end = found.end() - 1
+        elif len(found[0]) % 2:
+            inside = not inside
+    return [value[:end], *reversed(parts)]
+
+
+def _forwarded_hop(element: str) -> Hop:
     pairs: dict[str, str] = {}
-    place = start = 0
-    while place < len(value):
-        match = _PAIR.match(value, place)
-        if match is None or match[1].lower() in pairs:
-            return []
-        quoted = match[3]
-        pairs[match[1].lower()] = match[2] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-        place = match.end()
-        if match[4] != ";":
-            hops.append(_forwarded_hop(pairs, value[start : match.start(4)].strip(" \t")))
-            pairs, start = {}, place
-    return hops[-_MOST:]
-
-
-def _forwarded_hop(pairs: dict[str, str], text: str) -> Hop:
+    for text in _split(element, ";"):
+        match = _PAIR.fullmatch(text.strip(" \t"))
+        if match is not None and match[1].lower() not in pairs:
+            pairs[match[1].lower()] = match[2] if match[3] is None else re.sub(r"\\(.)", r"\1", match[3])
+        elif match is not None or text.strip(" \t"):
+            return Hop("")
     node, port = _node(pairs.get("for", ""))
-    return Hop(node, port, _scheme(pairs.get("proto", "")), pairs.get("host", ""), "", text)
+    return Hop(node, port, _scheme(pairs.get("proto", "")), pairs.get("host", ""), "", element)
 
 
 def x_forwarded_hops(environ: Mapping[str, Any]) -> list[Hop]:

@@ -180,4 +180,4 @@ def _as_for(hops: list[Hop]) -> str:
 
 
 def _as_forwarded(hops: list[Hop]) -> str:
-    return ", ".join(hop.text for hop in hops)
+    return ", ".join(hop.text for hop in hops if hop.text)

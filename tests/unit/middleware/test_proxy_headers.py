@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from wsgi_gateway import drive, make_environ
 
 from wsgikit.errors import ConfigError
+from wsgikit.middleware.amounts import address
 from wsgikit.middleware.forwarded import forwarded_hops, x_forwarded_hops
 from wsgikit.middleware.proxy_headers import _ALL, ProxyHeaders
 
@@ -158,21 +160,51 @@ def test_without_such_fields_the_environ_itself_is_passed_on() -> None:
 
 @pytest.mark.parametrize(
     "value",
+    ["for", "for=", "for=a b", 'for="a', "for=1.2.3.4;for=5.6.7.8", "=1.2.3.4", ";", "a=b=c", "for=1.2.3.4;x y", ","],
+)
+def test_a_forwarded_element_with_a_syntax_error_says_nothing(value: str) -> None:
+    assert not any(hop.address for hop in forwarded_hops({"HTTP_FORWARDED": value}))
+    assert through(options=FORWARDED, Forwarded=value)["REMOTE_ADDR"] == PROXY
+
+
+@pytest.mark.parametrize(
+    "own", ["for=203.0.113.9", 'for="203.0.113.9:4711"', 'by="a,b;c";for=203.0.113.9', "for=203.0.113.9;;proto=http"]
+)
+@pytest.mark.parametrize(
+    "forged",
     [
-        "for",
-        "for=",
-        "for=a b",
-        'for="a',
-        "for=1.2.3.4;for=5.6.7.8",
-        "=1.2.3.4",
-        "for=1.2.3.4;;proto=http",
-        ";",
-        "a=b=c",
+        "",
+        "for=10.0.0.1, ",
+        "for, ",
+        'for="10.0.0.1, ',
+        'for="a\\", ',
+        'for="\\, ',
+        '", ',
+        'for="x"y, ',
+        "for=1.2.3.4;for=x, ",
     ],
 )
-def test_a_forwarded_field_with_a_syntax_error_says_nothing(value: str) -> None:
-    assert forwarded_hops({"HTTP_FORWARDED": value}) == []
-    assert through(options=FORWARDED, Forwarded=value)["REMOTE_ADDR"] == PROXY
+def test_nothing_a_client_writes_hides_what_the_proxy_added(forged: str, own: str) -> None:
+    got = through(options=FORWARDED, Forwarded=forged + own)
+    assert got["REMOTE_ADDR"] == "203.0.113.9"
+    assert got["HTTP_FORWARDED"] == own
+
+
+@pytest.mark.parametrize("line", ["a", '\\"', '="', "\\", ";", "for=", ",", "for=1.2.3.4,", '"'])
+def test_long_fields_are_read_in_linear_time(line: str) -> None:
+    value = ", ".join([line * (8190 // len(line))] * 7)  # a head holds seven lines at their limit
+    began = time.process_time()
+    forwarded_hops({"HTTP_FORWARDED": value})
+    x_forwarded_hops({"HTTP_X_FORWARDED_FOR": value})
+    assert time.process_time() - began < 0.1
+
+
+def test_what_is_remembered_of_addresses_is_small() -> None:
+    address.cache_clear()
+    for text in ("1" * 8000, "[" + ":" * 8000 + "]", "a:" * 4000, "1.2.3.4"):
+        through(X_Forwarded_For=text)
+        through(options=FORWARDED, Forwarded=f'for="{text}"')
+    assert address.cache_info().currsize == 2
 
 
 def test_forwarded_is_read_as_rfc_7239_writes_it() -> None:
