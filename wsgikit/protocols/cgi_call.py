@@ -15,7 +15,7 @@ from typing import IO, Any
 from wsgikit.errors import ProtocolError
 from wsgikit.observe.record import Access
 from wsgikit.protocols.answers import REASONS
-from wsgikit.protocols.cgi_environ import build
+from wsgikit.protocols.cgi_environ import build, paths_of
 from wsgikit.protocols.cgi_exchange import GatewayExchange, own_answer
 from wsgikit.protocols.service import Service
 from wsgikit.wire.cgi import Variables, read_request
@@ -97,7 +97,7 @@ class GatewayCall:
             exchange.guard = self.guard()
             exchange.timeout = settings.timeout
             exchange.deadline = now + settings.timeout
-        environ = build(service.template, head, self.variables)
+        environ = build(service.template, head, self.variables, paths_of(head, self.variables))
         self.describe(environ)
         environ["wsgi.input"] = stream = self.open_input(environ, exchange)
         environ["wsgikit.on_close"] = exchange.on_close

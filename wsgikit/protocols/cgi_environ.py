@@ -28,20 +28,17 @@ _names: dict[bytes, str] = {}
 _NEVER_EMPTY = ("SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL")
 
 
-def build(base: dict[str, Any], head: Head, variables: Variables) -> dict[str, Any]:
-    """A fresh environ from `base` (the listener's template) and a request as `wire.cgi.read_request` gives it."""
+def build(base: dict[str, Any], head: Head, variables: Variables, paths: tuple[bytes, bytes]) -> dict[str, Any]:
+    """A fresh environ from `base` (the listener's template) and a request as `wire.cgi.read_request` gives it.
+
+    `paths`: SCRIPT_NAME and PATH_INFO, from `paths_of` or from whoever knows better.
+    """
     environ = base.copy()
     names = _names
     for key, value in variables.items():
         environ[names.get(key) or _learn(key)] = str(value, "latin-1")
-    script, info = split_path(
-        variables.get(b"SCRIPT_NAME"),
-        variables.get(b"PATH_INFO"),
-        unquote_path(head.path),
-        variables.get(b"SERVER_SOFTWARE", b""),
-    )
-    environ["SCRIPT_NAME"] = str(script, "latin-1")
-    environ["PATH_INFO"] = str(info, "latin-1")
+    environ["SCRIPT_NAME"] = str(paths[0], "latin-1")
+    environ["PATH_INFO"] = str(paths[1], "latin-1")
     environ["REQUEST_METHOD"] = head.method
     environ["REQUEST_URI"] = str(head.target, "latin-1")
     environ.setdefault("QUERY_STRING", str(head.query, "latin-1"))
@@ -51,6 +48,16 @@ def build(base: dict[str, Any], head: Head, variables: Variables) -> dict[str, A
     environ["wsgikit.trailers"] = []
     _mend(environ, base, variables)
     return environ
+
+
+def paths_of(head: Head, variables: Variables) -> tuple[bytes, bytes]:
+    """SCRIPT_NAME and PATH_INFO, as the server in front means them."""
+    return split_path(
+        variables.get(b"SCRIPT_NAME"),
+        variables.get(b"PATH_INFO"),
+        unquote_path(head.path),
+        variables.get(b"SERVER_SOFTWARE", b""),
+    )
 
 
 def _mend(environ: dict[str, Any], base: dict[str, Any], variables: Variables) -> None:

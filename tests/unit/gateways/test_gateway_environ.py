@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from wsgikit.protocols.cgi_environ import build
+from wsgikit.protocols.cgi_environ import build, paths_of
 from wsgikit.wire.cgi import read_request
 from wsgikit.wsgi.environ import template
 
@@ -16,7 +16,7 @@ BASE = template(scheme="http", name="here", port="8000", errors=io.StringIO(), m
 def environ_of(**variables: str):
     pairs = {"REQUEST_METHOD": "GET", "REQUEST_URI": "/a?b=c", "SERVER_PROTOCOL": "HTTP/1.1"} | variables
     head, known = read_request([(name.encode(), value.encode("latin-1")) for name, value in pairs.items()])
-    return build(BASE, head, known)
+    return build(BASE, head, known, paths_of(head, known))
 
 
 def test_a_bare_request_is_complete() -> None:
