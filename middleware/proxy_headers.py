@@ -74,8 +74,10 @@ _OTHERS = (
 _ALL = (*_X, "Forwarded", *_OTHERS)
 _KEYS = frozenset(map(environ_key, _ALL))
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?)(?::([0-9]{1,5}))?\Z")
-# path segments as a URL writes them; two slashes would make a network path of what is built from them
-_PREFIX = re.compile(r"(?:/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*\Z")
+# a path as a URL writes it (RFC 3986 3.3), and what it may decode to: an empty segment would make a network path of what
+# apps build from it, a dot segment another path, a control character another header
+_PREFIX = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})+\Z")
+_SCRIPT_NAME = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[^\x00-\x1f\x7f/\\]+)+\Z")
 
 
 class ProxyHeaders:
@@ -160,6 +162,8 @@ def _put_host(environ: dict[str, Any], host: str, told_port: str) -> None:
     if match is None:
         return
     name, port = match[1], match[2] or told_port
+    if port and int(port) > 65535:
+        return
     default = "443" if environ["wsgi.url_scheme"] == "https" else "80"
     set_field(environ, "Host", name if not port or port == default else f"{name}:{port}")
     environ["SERVER_NAME"] = name
@@ -170,9 +174,13 @@ def _put_prefix(environ: dict[str, Any], prefix: str) -> None:
     from urllib.parse import unquote_to_bytes
 
     prefix = prefix.rstrip("/")
-    if _PREFIX.match(prefix):
-        decoded = unquote_to_bytes(prefix).decode("latin-1")
-        environ["SCRIPT_NAME"] = decoded + environ.get("SCRIPT_NAME", "")
+    decoded = unquote_to_bytes(prefix).decode("latin-1") if _PREFIX.match(prefix) else ""
+    if not _SCRIPT_NAME.match(decoded):
+        return
+    environ["SCRIPT_NAME"] = decoded + environ.get("SCRIPT_NAME", "")
+    raw = environ.get("wsgikit.raw_target")
+    if isinstance(raw, bytes) and raw.startswith(b"/"):
+        environ["wsgikit.raw_target"] = prefix.encode("ascii") + raw
 
 
 def _as_for(hops: list[Hop]) -> str:

@@ -14,6 +14,7 @@ from wsgikit.errors import ConfigError
 from wsgikit.middleware.amounts import address
 from wsgikit.middleware.forwarded import forwarded_hops, x_forwarded_hops
 from wsgikit.middleware.proxy_headers import _ALL, ProxyHeaders
+from wsgikit.middleware.router import Route, Router
 
 PROXY, STRANGER = "10.0.0.1", "203.0.113.9"
 
@@ -21,18 +22,21 @@ PROXY, STRANGER = "10.0.0.1", "203.0.113.9"
 def through(peer: str = PROXY, options: Any = None, **fields: str) -> dict[str, Any]:
     """The environ that the app gets."""
     got: dict[str, Any] = {}
+    environ = make_environ(REMOTE_ADDR=peer, REMOTE_PORT="999", **{"wsgikit.log": {}})
+    raw = [(name.encode(), value.encode()) for name, value in fields.items()]
+    environ["wsgikit.raw_headers"] = [(name.replace(b"_", b"-"), value) for name, value in raw]
+    environ.update({"HTTP_" + name.upper(): value for name, value in fields.items()})
+    drive(ProxyHeaders(capture(got), **{"trusted": ["10.0.0.0/8", "2001:db8::/32"], **(options or {})}), environ)
+    return got
 
+
+def capture(got: dict[str, Any]) -> Any:
     def app(environ: Any, start_response: Any) -> Any:
         got.update(environ)
         start_response("204 No Content", [])
         return []
 
-    environ = make_environ(REMOTE_ADDR=peer, REMOTE_PORT="999", **{"wsgikit.log": {}})
-    raw = [(name.encode(), value.encode()) for name, value in fields.items()]
-    environ["wsgikit.raw_headers"] = [(name.replace(b"_", b"-"), value) for name, value in raw]
-    environ.update({"HTTP_" + name.upper(): value for name, value in fields.items()})
-    drive(ProxyHeaders(app, **{"trusted": ["10.0.0.0/8", "2001:db8::/32"], **(options or {})}), environ)
-    return got
+    return app
 
 
 FORWARDED = {"family": "forwarded"}
@@ -117,7 +121,7 @@ def test_lists_beside_the_addresses_go_by_position_and_single_values_by_the_last
     assert got["wsgi.url_scheme"] == "https"
 
 
-@pytest.mark.parametrize("host", ["a b", "a/b", "user@a", "a:99999999", "", "a\x00", "-", "[::1", "a,b c"])
+@pytest.mark.parametrize("host", ["a b", "a/b", "user@a", "a:99999999", "a:65536", "", "a\x00", "-", "[::1", "a,b c"])
 def test_a_value_that_is_no_host_is_ignored(host: str) -> None:
     got = through(X_Forwarded_For="192.0.2.1", X_Forwarded_Host=host, X_Forwarded_Proto="ftp", X_Forwarded_Port="x")
     assert (got["HTTP_HOST"], got["wsgi.url_scheme"]) == ("shop.example", "http")
@@ -134,11 +138,38 @@ def test_a_scheme_from_the_proxy_clears_what_the_server_said() -> None:
 
 @pytest.mark.parametrize(
     ("prefix", "script"),
-    [("/shop", "/shop"), ("/shop/", "/shop"), ("/", ""), ("/caf%C3%A9", "/caf\xc3\xa9"), ("//evil", ""), ("shop", "")],
+    [
+        ("/shop", "/shop"),
+        ("/shop/", "/shop"),
+        ("/", ""),
+        ("/caf%C3%A9", "/caf\xc3\xa9"),
+        ("//evil", ""),
+        ("shop", ""),
+        ("/%2Fevil.example", ""),
+        ("/%2f", ""),
+        ("/a%2F%2Fb", ""),
+        ("/a%2F", ""),
+        ("/a%0D%0AX:y", ""),
+        ("/%00", ""),
+        ("/a/../b", ""),
+        ("/a/%2e%2E", ""),
+        ("/a%2Fb", "/a/b"),
+        ("/a%5Cb", ""),
+        ("/%zz", ""),
+    ],
 )
 def test_a_prefix_goes_before_script_name_where_that_is_wanted(prefix: str, script: str) -> None:
     assert through(X_Forwarded_Prefix=prefix, options={"prefix": True})["SCRIPT_NAME"] == script
     assert through(X_Forwarded_Prefix=prefix)["SCRIPT_NAME"] == ""
+
+
+def test_with_a_prefix_the_raw_target_still_tells_an_escaped_slash_from_a_slash() -> None:
+    got: dict[str, Any] = {}
+    environ = make_environ(REMOTE_ADDR="127.0.0.1", PATH_INFO="/a/b", HTTP_X_FORWARDED_PREFIX="/caf%C3%A9")
+    environ["wsgikit.raw_target"] = b"/a%2Fb"
+    inner = Router([Route("/<name>", capture(got))])
+    drive(ProxyHeaders(inner, prefix=True), environ)
+    assert got["wsgiorg.routing_args"] == ((), {"name": "a/b"})
 
 
 def test_a_peer_on_a_unix_socket_is_trusted_where_it_says_so() -> None:
