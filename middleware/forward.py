@@ -55,7 +55,7 @@ import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wsgikit.errors import ConfigError, UpstreamError
 from wsgikit.middleware.answer import page, send
@@ -69,8 +69,8 @@ from wsgikit.middleware.forward_settings import ForwardSettings, forward_setting
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from wsgikit.client import Origin, Response
     from wsgikit.middleware.balancer import Balancer
-    from wsgikit.middleware.balancer.upstream import Reply, Upstream
 
 __all__ = ["Forward", "Gateway"]
 
@@ -84,10 +84,45 @@ _ERRORS = {
 }
 
 
-class Gateway:
-    """The way of one request from WSGI to an upstream and back. `upstream` decides who is asked."""
+class Endpoint(Protocol):
+    """Who has answered."""
 
-    def __init__(self, upstream: Upstream, settings: ForwardSettings) -> None:
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def origin(self) -> Origin: ...
+
+
+class Reply(Protocol):
+    """An answer. `cookie`: a Set-Cookie to add. `end` is called once, with what went wrong, when all is over."""
+
+    @property
+    def endpoint(self) -> Endpoint: ...
+
+    @property
+    def response(self) -> Response: ...
+
+    @property
+    def cookie(self) -> str: ...
+
+    def end(self, error: BaseException | None = None) -> None: ...
+
+
+class Backend(Protocol):
+    """Decides who is asked."""
+
+    def send(self, call: Call, /) -> Reply:
+        """UpstreamError: nobody has given an answer; Disconnected: the client has left meanwhile."""
+
+    def serves(self, endpoint: Any, /) -> bool:
+        """Whether an upgraded connection to this endpoint may go on."""
+
+
+class Gateway:
+    """The way of one request from WSGI to an upstream and back."""
+
+    def __init__(self, upstream: Backend, settings: ForwardSettings) -> None:
         self.upstream = upstream
         self.settings = settings
         self._places = threading.BoundedSemaphore(settings.upgrades) if settings.upgrades else None
