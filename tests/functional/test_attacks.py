@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import ssl
 import time
+from contextlib import ExitStack
 
 import pytest
+from throwaway_certificate import make
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -64,3 +68,93 @@ def test_a_proxy_header_that_stops_in_the_midst_costs_nothing(serving, bind: str
     with RawClient(server.address) as client:
         client.send(get_through_proxy)
         assert client.read_response().status == 200
+
+
+def test_a_thread_that_does_not_come_back_costs_nothing_meanwhile(serving) -> None:
+    server = serving("--threads", "2", "--timeout", "0.3", "--interrupt-grace", "20")
+    with RawClient(server.address) as client:
+        client.send(GET % b"sleep?4")
+        assert client.read_response().status == 504
+        assert busy(server) < 0.1
+
+
+# The worker is late, the client is not
+
+
+@pytest.mark.parametrize("opened", ["kept", "new", "in the midst"])
+def test_a_request_that_waits_for_a_busy_worker_is_not_timed_out(serving, opened: str, poller: str) -> None:
+    limits = ("--keep-alive", "0.4", "--head-timeout", "0.4", "--body-timeout", "0.4")
+    server = serving("--threads", "1", "--poller", poller, *limits)
+    with RawClient(server.address) as waiting, RawClient(server.address) as other:
+        if opened == "kept":
+            waiting.send(GET % b"hello")
+            assert waiting.read_response().status == 200
+        elif opened == "in the midst":
+            waiting.send((GET % b"hello")[:20])
+        time.sleep(0.05)
+        other.send(GET % b"sleep?1.4")
+        time.sleep(0.05)
+        waiting.send((GET % b"hello")[20 if opened == "in the midst" else 0 :])
+        assert waiting.read_response().body == b"hello"
+        assert other.read_response().body == b"hello"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_client_that_pipelines_does_not_keep_others_waiting(serving, threads: int, poller: str) -> None:
+    server = serving("--threads", str(threads), "--poller", poller)
+    get(server, b"hello")
+    time.sleep(0.3)  # until the server has nothing else to do: then it need not look who else is there
+    with ExitStack() as stack:
+        other, *crowd = (stack.enter_context(RawClient(server.address)) for _ in range(threads + 1))
+        for client in crowd:
+            client.send((GET % b"sleep?0.005") * 150 + GET % b"pid")
+        time.sleep(0.05)
+        began = time.monotonic()
+        other.send(GET % b"pid")
+        assert other.read_response().body.isdigit()
+        assert time.monotonic() - began < 0.4  # it was as long as all of them took
+        for client in crowd:
+            assert [client.read_response().body for _ in range(150)] == [b"hello"] * 150
+            assert client.read_response().body.isdigit()
+
+
+# Whose descriptor is it?
+
+
+def upgraded(server: ServerProcess, path: bytes, *, body: bytes = b"", more: bytes = b"") -> RawClient:
+    client = RawClient(server.address)
+    length = b"Content-Length: %d\r\n" % len(body) if body else b""
+    upgrade = b"Connection: upgrade\r\nUpgrade: x\r\n"
+    client.send(b"POST /%b HTTP/1.1\r\nHost: a\r\n%b%b\r\n%b%b" % (path, length, upgrade, body, more))
+    assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+    return client
+
+
+def test_a_descriptor_that_an_app_has_closed_is_somebody_elses(serving, tmp_path, poller: str) -> None:
+    server = serving("--threads", "4", "--takeover", "--poller", poller, app="attacked:app")
+    over = tmp_path / "over"
+    with upgraded(server, b"taken_and_closed?%b" % str(over).encode()) as first:
+        assert first.closed_by_peer(2.0)
+        with ExitStack() as stack:
+            others = [stack.enter_context(RawClient(server.address)) for _ in range(4)]  # one has the number again
+            for client in others:
+                client.send(GET % b"hello")
+                assert client.read_response().body == b"hello"
+            over.touch()
+            time.sleep(0.1)
+            for client in others:
+                client.send(GET % b"hello")
+                assert client.read_response().body == b"hello"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command makes the certificate")
+def test_the_end_of_a_takeover_over_tls_does_not_wait_for_the_client(serving, tmp_path) -> None:
+    cert, key = make(tmp_path)
+    server = serving("--threads", "1", "--takeover", "--certfile", cert, "--keyfile", key, app="attacked:app")
+    context = ssl.create_default_context(cafile=cert)
+    request = b"GET /taken HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+    with RawClient(server.address, tls=context) as silent, RawClient(server.address, tls=context) as other:
+        silent.send(request)
+        assert silent.read_until(b"<>")
+        other.send(GET % b"hello")
+        assert other.read_response(timeout=3).body == b"hello"

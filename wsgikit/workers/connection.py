@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import select
 import socket
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ from wsgikit.workers.stream import Stream
 if TYPE_CHECKING:
     from wsgikit.workers.member import Guard, Member
     from wsgikit.workers.worker import Worker
+
+_TURNS = 8  # requests of a pipelining client that are answered in a row
+_AGAIN = 1.0  # seconds after which a connection that we have not come to read is looked at again
 
 GREETING, OPEN, QUEUED, LINGERING = range(4)
 """Stages: before the protocol (PROXY header, TLS handshake); the protocol's; a pipelined request that let others go
@@ -64,7 +68,7 @@ class Connection(Sender):
         if self.contended:
             if self.drained():
                 self.deadline = monotonic() + self.worker.patience
-                self.proceed(member, Action.CLOSE if self.gone else self.action)
+                self._go_on(member)
         elif self.stage == OPEN:
             self._on_readable(member)
         elif self.stage == QUEUED:
@@ -91,10 +95,24 @@ class Connection(Sender):
         else:
             self.proceed(member, action)
 
+    def _go_on(self, member: Member) -> None:
+        """The client has taken all that waited for it, or is gone."""
+        if self.gone:
+            self.destroy()
+        elif self.action == Action.READ and not self.protocol.idle:  # it was a 100 (Continue) that waited
+            self._wait_for_rest()
+        else:
+            self.proceed(member, self.action)
+
     def _wait_for_rest(self) -> None:
         """More of a request is to come: its head has one deadline, its body one that moves with what arrives."""
+        if self.contended and not self.flushed(Action.READ):
+            return  # what we said meanwhile goes first
         settings, body = self.worker.settings, self.protocol.body
-        if body is not None:
+        if self.protocol.idle:  # we have answered ourselves
+            self.deadline = monotonic() + self.worker.patience
+            self.in_head = False
+        elif body is not None:
             rate = settings.body_rate
             earned = body.received / rate if rate else monotonic() - body.since
             self.deadline = body.since + settings.body_timeout + earned
@@ -105,17 +123,24 @@ class Connection(Sender):
 
     def proceed(self, member: Member, action: int) -> None:
         """Do what the protocol wants, until the connection is parked or closed."""
+        turns = 0
         while True:
             if action == Action.RUN:
                 action = self._run(member)
-            if self.contended and not self.flushed(action):
-                return
+            if self.contended:
+                if not self.flushed(action):
+                    return
+                if self.gone:
+                    action = Action.CLOSE
             if action == Action.READ:
                 self._keep()
                 return
             if action == Action.NEXT:
-                if self.worker.ready:  # others wait: this client's next request goes behind them
-                    self._queue_up()
+                turns += 1
+                if self.worker.ready or turns == _TURNS:  # this client's next request goes behind others
+                    self.stage = QUEUED
+                    self.deadline = inf  # it waits for us
+                    self.worker.queue(self, member)
                     return
                 action = self.protocol.advance()
                 if action == Action.READ:
@@ -137,13 +162,6 @@ class Connection(Sender):
         self.in_head = False
         self.park(READ)
 
-    def _queue_up(self) -> None:
-        worker = self.worker
-        self.stage = QUEUED
-        self.deadline = monotonic() + worker.settings.head_timeout
-        worker.parked[self.fd] = self
-        worker.ready.append((self.fd, READ))
-
     def _run(self, member: Member) -> int:
         lead, protocol = self.worker.lead, self.protocol
         self.member = member
@@ -162,7 +180,7 @@ class Connection(Sender):
         return Action.CLOSE if self.gone else action
 
     def _end(self, action: int) -> None:
-        if action == Action.LINGER and not self.gone:
+        if not self.gone and (action == Action.LINGER or (action == Action.CLOSE and self._unread())):
             self._linger()
         else:
             self.destroy()
@@ -210,6 +228,11 @@ class Connection(Sender):
     def detach(self) -> socket.socket:
         """See `Link`."""
         self.flush()
+        with self.output.lock:
+            if self.worker.parked.pop(self.fd, None) is self:  # else `flushed` or `drained` sees to it
+                self.armed = False
+            self.worker.poller.remove(self.fd)
+            self.released = True
         self.stream.sock.setblocking(True)
         return self.stream.sock
 
@@ -258,10 +281,12 @@ class Connection(Sender):
             return
         self.park(READ)
 
-    def _park(self, mask: int) -> None:
-        worker = self.worker
-        worker.parked[self.fd] = self
-        worker.poller.arm(self.fd, mask)
+    def _unread(self) -> bool:
+        """Whether bytes of the client's are here that nobody has read yet."""
+        try:
+            return bool(socket.socket.recv(self.stream.sock, 1, socket.MSG_PEEK))  # below TLS, if there is any
+        except OSError:
+            return False
 
     @property
     def is_idle(self) -> bool:
@@ -291,6 +316,9 @@ class Connection(Sender):
                 if self.busy:
                     return  # the app's thread finds out at its next block
             self.destroy()
+        elif self.stage != LINGERING and self._unread():
+            self.deadline = monotonic() + _AGAIN  # it is us who are late, not the client
+            self.park(READ)
         elif self.stage == OPEN:
             self.proceed(member, self.protocol.expire())
         else:

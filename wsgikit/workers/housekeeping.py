@@ -19,6 +19,7 @@ from wsgikit.workers.member import Member
 from wsgikit.wsgi.respond import __file__ as respond_file
 
 if TYPE_CHECKING:
+    from wsgikit.workers.connection import Connection
     from wsgikit.workers.worker import Worker
 
 log = logging.getLogger("wsgikit.error")
@@ -40,6 +41,7 @@ class Housekeeping:
             from random import randint
 
             worker.request_limit = settings.max_requests + randint(0, settings.max_requests_jitter)
+        self._services = [acceptor.service for acceptor in worker.acceptors.values()]  # they outlive the listeners
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -114,7 +116,7 @@ class Housekeeping:
         now = monotonic()
         for member in self.worker.members:
             exchange = member.guard.inside
-            if exchange is not None and exchange.deadline:
+            if exchange is not None and exchange.deadline and not member.guard.struck_at:
                 nap = min(nap, max(0.001, exchange.deadline - now))
         if self._stop_by is not None:
             nap = min(nap, max(0.001, self._stop_by - now), 0.05)
@@ -138,8 +140,8 @@ class Housekeeping:
         if int(now) != self._second:
             self._second = int(now)
             line = f"Date: {imf_fixdate(self._second)}\r\n".encode("ascii")
-            for acceptor in self.worker.acceptors.values():
-                acceptor.service.lines.renew(line)
+            for service in self._services:
+                service.lines.renew(line)
 
     def _begin_stop(self, now: float) -> None:
         """Responses say Connection: close from now on; idle connections get a little time for one more request."""
@@ -160,10 +162,19 @@ class Housekeeping:
         member = self._member
         rested = self.worker.patience - _REST_AFTER
         for fd, connection in list(parked.items()):
-            if connection.deadline <= now and member is not None and parked.pop(fd, None) is connection:
-                connection.expire(member)
+            if connection.deadline <= now and member is not None:
+                self._expire(fd, connection, now, member)
             elif connection.deadline - now < rested:
                 connection.protocol.rest()
+
+    def _expire(self, fd: int, connection: Connection, now: float, member: Member) -> None:
+        taken = self.worker.parked.pop(fd, None)
+        if taken is connection and taken.deadline <= now:
+            taken.expire(member)
+        elif taken is not None:
+            # It was served a moment ago, or the number is another connection's by now. An event may have come while we
+            # had it, and is not told of again.
+            self.worker.queue(taken, member)
 
     def _expire_requests(self, now: float) -> None:
         worker = self.worker
@@ -172,7 +183,7 @@ class Housekeeping:
             exchange = guard.inside
             if guard.struck_at and now - guard.struck_at > worker.settings.interrupt_grace:
                 self.retire(f"thread {member.thread.name} does not come back from an interrupted request")
-            elif exchange is not None and exchange.deadline and exchange.deadline <= now:
+            elif not guard.struck_at and exchange is not None and exchange.deadline and exchange.deadline <= now:
                 connection = exchange.transport
                 stack = _stack(member)
                 line = connection.protocol.request_line()  # type: ignore[attr-defined]

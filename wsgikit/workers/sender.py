@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from wsgikit.errors import Disconnected
 from wsgikit.protocols import Action
 from wsgikit.workers.output import Output
-from wsgikit.workers.poller import WRITE
+from wsgikit.workers.poller import READ, WRITE
 from wsgikit.workers.stream import PlainStream, Stream
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, no time: close() sends RST
 class Sender:
     """Implements `wsgikit.wsgi.transport.Transport` on a worker's stream."""
 
-    __slots__ = ("action", "armed", "busy", "contended", "deadline", "fd", "gone", "output", "stream", "worker")
+    __slots__ = (
+        "action", "armed", "busy", "contended", "deadline", "fd", "gone", "output", "released", "stream", "worker"
+    )  # fmt: skip
 
     def __init__(self, worker: Worker, stream: Stream) -> None:
         settings = worker.settings
@@ -44,6 +46,7 @@ class Sender:
         self.armed = False  # parked for writing while the app's thread is busy
         self.busy = False  # a thread is in protocol.run()
         self.gone = False
+        self.released = False  # the app has taken the socket over: its number is not ours any more
         self.action = Action.READ  # what to do when the queue is empty and nobody is busy
         self.deadline = monotonic() + settings.head_timeout
 
@@ -148,7 +151,6 @@ class Sender:
     def _hold_back(self, *, until_empty: bool = False) -> None:
         """Both queues are full: wait, in the app's thread, until the client has taken something."""
         poll = select.poll()
-        poll.register(self.fd, select.POLLOUT)
         while True:
             with self.output.lock:
                 if self.gone:
@@ -157,6 +159,7 @@ class Sender:
                 if not self.output or (self.output.room() and not until_empty):
                     return
                 left = self.deadline - monotonic()
+                poll.register(self.fd, select.POLLIN if self.stream.wants() == READ else select.POLLOUT)
             if left <= 0:
                 self.abort()
                 raise Disconnected("the client took nothing for too long")
@@ -200,14 +203,16 @@ class Sender:
             self.busy = False
             if self.gone:
                 self.output.clear()
+            patience = self.worker.settings.send_timeout
             if self.armed:
                 if self.worker.parked.pop(self.fd, None) is not self:
                     self.action = action  # a thread was told of it and waits for the lock: it goes on
                     return False
                 self.armed = False
+                patience = 1.0  # its time runs already
             if self.output:
                 self.action = action
-                self.deadline = max(self.deadline, monotonic() + 1.0)
+                self.deadline = max(self.deadline, monotonic() + patience)
                 self.park(WRITE)
                 return False
             self.contended = False

@@ -64,6 +64,7 @@ class TlsStream:
     def goodbye(self) -> None:
         """Send close_notify, so that the client can tell this end from a cut. Does not wait for the client's."""
         try:
+            self.sock.setblocking(False)  # an app that has taken it over leaves it as it likes
             self.sock.unwrap()
         except (OSError, ValueError):
             pass

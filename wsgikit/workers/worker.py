@@ -71,6 +71,7 @@ class Worker:
         self.parked: dict[int, Connection] = {}  # the sender half is what is stored and read; see `Sender.park`
         self.open: set[Connection] = set()
         self.ready: deque[tuple[int, int]] = deque()  # polled and not yet served
+        self.queued: deque[int] = deque()  # to be served after what the poller tells of next; see `queue`
         self.lead = Lead(settings.lead_slow, settings.lead_long, watched=settings.threads > 1)
         self.members: list[Member] = []
         self.polled = 0.0
@@ -153,14 +154,17 @@ class Worker:
         if self.ready:
             self._serve_one(member)
             return
-        cells = self._cells
+        cells, queued = self._cells, self.queued
+        patience = self._patience(longest)
         if cells is None:
-            self.ready.extend(self.poller.wait(self._patience(longest)))
+            self.ready.extend(self.poller.wait(0.0 if queued else patience))
         else:
             cells[AVAILABLE] = 1
-            self.ready.extend(self.poller.wait(self._patience(longest)))
+            self.ready.extend(self.poller.wait(0.0 if queued else patience))
             cells[AVAILABLE] = 0
         self.polled = monotonic()
+        for _ in range(len(queued)):
+            self.ready.append((queued.popleft(), 0))
 
     def _patience(self, patience: float) -> float:
         """How long the poller may wait: as long as it likes, or until a paused listener is due."""
@@ -194,6 +198,16 @@ class Worker:
 
     # Connections
 
+    def queue(self, connection: Connection, member: Member) -> None:
+        """Have a thread look at a connection though the poller may not tell of it. The caller, `member`, gives it up.
+
+        It waits for one more look at the poller: one that keeps coming here must not keep others from being heard.
+        """
+        self.parked[connection.fd] = connection
+        self.queued.append(connection.fd)
+        if not member.leads:
+            self.poller.wake()  # who leads may be waiting there
+
     def admit(self, connection: Connection) -> None:
         """A connection was accepted."""
         self.poller.add(connection.fd, 0)
@@ -206,10 +220,11 @@ class Worker:
         if self.parked.get(fd) is connection:
             del self.parked[fd]
         self.open.discard(connection)
-        try:
-            self.poller.remove(fd)
-        except OSError:  # not registered (any more)
-            pass
+        if not connection.released:  # else the number may be another connection's by now
+            try:
+                self.poller.remove(fd)
+            except OSError:  # not registered (any more)
+                pass
         if self._cells is not None:
             self._cells[CONNECTIONS] = len(self.open)
         if self.stopping and not self.open:
