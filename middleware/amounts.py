@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING, TypeAlias
 
 from wsgikit.errors import ConfigError
@@ -79,14 +80,17 @@ def texts(value: Iterable[str], option: str) -> tuple[str, ...]:
 
 def networks(value: Iterable[str], option: str) -> tuple[Network, ...]:
     """Addresses and ranges: "127.0.0.1", "10.0.0.0/8", "2001:db8::/32"."""
-    from ipaddress import ip_network
+    from ipaddress import IPv4Network, IPv6Network, ip_network
 
-    found = []
+    found: list[Network] = []
     for text in texts(value, option):
         try:
-            found.append(ip_network(text))
+            network = ip_network(text)
         except ValueError as error:
             raise ConfigError(f"{option} has {text!r} in it: {error}; write it like '10.0.0.0/8'") from None
+        mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+        # as `address` does with what is compared with it
+        found.append(network if mapped is None else IPv4Network((mapped, max(network.prefixlen - 96, 0))))
     return tuple(found)
 
 
@@ -110,7 +114,7 @@ def within(found: Address | None, ranges: Iterable[Network]) -> bool:
 
 
 def _quantity(value: object, units: dict[str, int] | dict[str, float]) -> float | None:
-    if type(value) is int or type(value) is float:
+    if type(value) is int or (type(value) is float and isfinite(value)):
         return value
     match = _QUANTITY.match(value) if isinstance(value, str) else None
     factor = units.get(match[2].lower()) if match else None

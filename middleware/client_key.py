@@ -33,7 +33,7 @@ def client_key(key: Key, ipv6_prefix: int) -> Callable[[dict[str, Any]], str]:
         return by_address
     if key == "all":
         return lambda environ: "*"
-    if key == "user" or (key.startswith("header:") and len(key) > len("header:")):
+    if key == "user" or (isinstance(key, str) and key.startswith("header:") and len(key) > len("header:")):
         name = "REMOTE_USER" if key == "user" else environ_key(key.removeprefix("header:"))
 
         def by_value(environ: dict[str, Any]) -> str:

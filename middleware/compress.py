@@ -33,10 +33,12 @@ Other servers: nothing is lost.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from wsgikit.errors import ConfigError
 from wsgikit.middleware.amounts import Amount, size, texts, whole
 from wsgikit.middleware.codings import CODINGS, available, choose, encoder
 from wsgikit.wsgi.wrap import Response, Transform, wrap
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from wsgikit.middleware.codings import Encoder
 
 __all__ = ["TYPES", "Compress"]
+
+_MEDIA = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/(?:\*|[A-Za-z0-9!#$&^_.+-]+)")
 
 TYPES = (
     "text/*",
@@ -95,10 +99,11 @@ class Compress:
             for name, (option, value) in given.items()
         }
         self.min_size = size(min_size, "min_size")
-        self.types = frozenset(media.lower() for media in texts(types, "types") if not media.endswith("/*"))
-        self.kinds = tuple(media[:-1].lower() for media in types if media.endswith("/*"))
+        wanted = [_media(media) for media in texts(types, "types")]
+        self.types = frozenset(media for media in wanted if not media.endswith("/*"))
+        self.kinds = tuple(media[:-1] for media in wanted if media.endswith("/*"))
         self.flush = flush
-        self._choose = lru_cache(whole(remembered, "remembered", 1))(self._coding)
+        self._choose = lru_cache(whole(remembered, "remembered", 1, 1_000_000))(self._coding)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return wrap(self.app, environ, start_response, on_headers=self._unchanged, on_body=self._body)
@@ -129,6 +134,12 @@ class Compress:
             etag = response.get("ETag")
             if etag.startswith('"') and f"W/{etag}" in response.environ.get("HTTP_IF_NONE_MATCH", ""):
                 response.weaken_etag()
+
+
+def _media(text: str) -> str:
+    if not _MEDIA.fullmatch(text):
+        raise ConfigError(f"types has {text!r} in it: write 'application/json', or 'text/*' for a whole kind")
+    return text.lower()
 
 
 class _Compressed(Transform):

@@ -74,8 +74,8 @@ _OTHERS = (
 _ALL = (*_X, "Forwarded", *_OTHERS)
 _KEYS = frozenset(map(environ_key, _ALL))
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?)(?::([0-9]{1,5}))?\Z")
-# a path as a URL writes it (RFC 3986 3.3), and what it may decode to: an empty segment would make a network path of what
-# apps build from it, a dot segment another path, a control character another header
+# A path as a URL writes it (RFC 3986 3.3), and what it may decode to: an empty segment would make a network path
+# of what apps build from it, a dot segment another path, a control character another field.
 _PREFIX = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})+\Z")
 _SCRIPT_NAME = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[^\x00-\x1f\x7f/\\]+)+\Z")
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["bind", "from_tables", "resolve", "table_use"]
 
 GROUP = "wsgikit.middleware"
+_UNION = re.compile(r"\s*\|\s*(?![^\[]*\])")
 _VARIABLE = re.compile(r"\$(\$|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 # What a TOML value may be for an option that is annotated so. Other annotations are left to the factory.
 _ANNOTATED: dict[str, tuple[tuple[type, ...], str]] = {
@@ -33,9 +34,13 @@ _ANNOTATED: dict[str, tuple[tuple[type, ...], str]] = {
     "float": ((int, float), "a number"),
     "str": ((str,), "a text"),
     "Amount": ((int, float, str), "a number or a text such as '10MiB', '30s'"),
+    "Key": ((str,), "a text"),
     "Sequence[str]": ((list, tuple), "a list of texts"),
     "Iterable[str]": ((list, tuple), "a list of texts"),
-    "Mapping[str, str]": ((dict,), "a table"),
+    "Sequence": ((list, tuple), "a list"),
+    "Iterable": ((list, tuple), "a list"),
+    "Mapping": ((dict,), "a table"),
+    "Callable": ((), ""),
     "None": ((type(None),), "nothing"),
 }
 
@@ -150,14 +155,15 @@ def _check_kind(parameter: Parameter, value: Any, place: str) -> None:
     """TOML has kinds of its own: refuse a text where a number is needed before the factory stumbles over it."""
     if not isinstance(parameter.annotation, str):
         return
-    kinds = [_ANNOTATED.get(part.strip()) for part in parameter.annotation.split("|")]
+    parts = _UNION.split(parameter.annotation.strip())
+    kinds = [_ANNOTATED.get(part) or _ANNOTATED.get(part.partition("[")[0]) for part in parts]
     if None in kinds:
         return
     known = [kind for kind in kinds if kind is not None]
     # bool is an int for Python, but `level = true` is a mistake
     if any(type(value) in types for types, _ in known):
         return
-    allowed = " or ".join(text for types, text in known if types != (type(None),))
+    allowed = " or ".join(text for types, text in known if text and types != (type(None),))
     raise ConfigError(f"{place}{parameter.name} = {value!r}: {allowed} is needed")
 
 

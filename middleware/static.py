@@ -16,7 +16,7 @@ Options
                     (true)
     symlinks        "inside": links may lead to anything in the folder; "none"; "any" ("inside")
     hidden          serve names that begin with a dot (false; `.well-known` always is)
-    types           ending -> media type, before the built-in table ({})
+    types           ending (".md") -> media type, before the built-in table ({})
     charset         for text files ("utf-8"); "" for none
     ranges          most ranges in one request; more are answered with the whole file (16)
     fallthrough     give what is not there to the app, and other methods than GET and HEAD, too (true); else 404 and 405
@@ -53,6 +53,7 @@ __all__ = ["Static"]
 # dates and times are digits alone, so a letter has to be among them
 IMMUTABLE = r"[.-](?=[0-9]*[a-f])(?:[0-9a-f]{12}|[0-9a-f]{16,64})\.[^/]+"
 _LISTED = 10_000
+_MEDIA = re.compile(r"[!#$&^_.+0-9A-Za-z-]+/[!#$&^_.+0-9A-Za-z-]+(?:;[ -~]*)?")
 
 
 class Static:
@@ -83,6 +84,8 @@ class Static:
         self.app = app
         self.store = FileStore(directory, symlinks=choice(symlinks, "symlinks", ("inside", "none", "any")))
         self.at = at.rstrip("/").encode().decode("latin-1")
+        if "/" in index or index in (".", ".."):
+            raise ConfigError(f"index = {index!r}: the name of a file in each folder")
         self.index = index
         self.listing = listing
         self.hidden = hidden
@@ -91,7 +94,7 @@ class Static:
             max_age=int(seconds(max_age, "max_age")),
             immutable=_pattern(immutable),
             precompressed=precompressed,
-            types={ending.lower(): media for ending, media in (types or {}).items()},
+            types=_types(types or {}),
             charset=charset,
             ranges=whole(ranges, "ranges", 1, 1000),
         )
@@ -172,6 +175,15 @@ def _redirect(environ: WSGIEnvironment, start_response: StartResponse) -> Iterab
     return send(
         environ, start_response, "308 Permanent Redirect", [("Location", location), ("Content-Type", "text/plain")], b""
     )
+
+
+def _types(given: Mapping[str, str]) -> dict[str, str]:
+    for ending, media in given.items():
+        if ending and not ending.startswith("."):
+            raise ConfigError(f"types: the ending {ending!r} has to start with a dot; '' is for names without one")
+        if not _MEDIA.fullmatch(media):
+            raise ConfigError(f"types: {ending} = {media!r} is no media type, such as 'text/markdown'")
+    return {ending.lower(): media for ending, media in given.items()}
 
 
 def _pattern(text: str) -> re.Pattern[str] | None:
