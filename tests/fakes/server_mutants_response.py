@@ -235,14 +235,9 @@ class StaysOpen(Request):
 
 @mutant("S71", "Content-Length is the length of a single block, whatever was written before")
 class ForgetsWrites(Request):
-    def write(self, data: bytes) -> None:
-        self.early = getattr(self, "early", b"") + data
-
     def take(self, block: Any, result: Any) -> None:
-        early = getattr(self, "early", b"")
-        if early and type(result) is list:
-            self.length, self.early = len(block), b""
-            super().send_block(early)
+        if type(result) is list:
+            self.wrote = False
         super().take(block, result)
 
 
@@ -266,11 +261,15 @@ class NoEnd(Request):
 
 @mutant("S74", "write() waits for the end of the app")
 class LateWrite(Request):
+    early = b""
+
     def write(self, data: bytes) -> None:
-        self.early = getattr(self, "early", b"") + data
+        if self.length_reached(len(self.early) + len(data)):
+            raise ValueError("write() beyond Content-Length")
+        self.early += data
 
     def iterate(self, result: Any) -> None:
-        if getattr(self, "early", b""):
+        if self.early:
             super().write(self.early)
         super().iterate(result)
 
@@ -282,7 +281,7 @@ class WritesOnly(Request):
             super().take(block, result)
 
 
-@mutant("S94", "an empty iterable is no response")
+@mutant("S94", "an empty iterable is no response", implied={"S12": "one of its lists is empty"})
 class NoEmpty(Request):
     def finish(self) -> None:
         if self.head_sent or not self.started or self.bodiless():
@@ -293,13 +292,15 @@ class NoEmpty(Request):
 
 @mutant("S95", "without start_response it is a 200")
 class DefaultStatus(Request):
-    def iterate(self, result: Any) -> None:
-        for block in result:
-            if not self.started:
-                self.start_response("200 OK", [])
-            self.take(block, result)
+    def take(self, block: Any, result: Any) -> None:
         if not self.started:
             self.start_response("200 OK", [])
+        super().take(block, result)
+
+    def finish(self) -> None:
+        if not self.started:
+            self.start_response("200 OK", [])
+        super().finish()
 
 
 @mutant("S96", "HEAD gets a body",

@@ -165,7 +165,7 @@ BAD = {
 def test_bad_targets_get_a_clear_verdict_in_time(name: str, tmp_path: Path) -> None:
     source, reason, words = BAD[name]
     started = time.monotonic()
-    done = check("--ready", "1.5", "--", *script(tmp_path, source), wait=30.0)
+    done = check("--ready", "0.7", "--", *script(tmp_path, source), wait=30.0)
     assert done.returncode == 3, done.stdout + done.stderr
     assert time.monotonic() - started < 20
     assert f"{reason}:" in done.stdout
@@ -185,7 +185,7 @@ def test_an_app_that_does_not_import_is_shown_with_the_servers_words(tmp_path: P
         peer.close()
     """
     )
-    done = check("--ready", "1.5", "--", *script(tmp_path, source))
+    done = check("--ready", "0.7", "--", *script(tmp_path, source))
     assert done.returncode == 3
     assert "500 Internal Server Error" in done.stdout
     assert "No module named 'wsgi_probe'" in done.stdout

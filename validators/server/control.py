@@ -41,6 +41,11 @@ class SeenCall:
         """The type of each environ value, as "builtins.str"."""
         return {key: value[0] for key, value in self.facts["environ"].items()}
 
+    @property
+    def path(self) -> str:
+        """The whole path, however the server divides it."""
+        return self.environ.get("SCRIPT_NAME", "") + self.environ.get("PATH_INFO", "")
+
     def first(self, name: str) -> dict[str, Any] | None:
         """The data of the first event of that name, or None."""
         return next((data for event, data in self.events if event == name), None)
@@ -76,7 +81,7 @@ class Control:
         self._epoch = 0
         self._server = _Listener(("127.0.0.1", 0), _Message)
         self._server.control = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     @property

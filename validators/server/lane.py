@@ -12,7 +12,7 @@ from dataclasses import replace
 from wsgikit.errors import WsgikitError
 from wsgikit.validators.report import Finding, Verdict
 from wsgikit.validators.server.case import Broken, Case, NotApplicable, Unclear
-from wsgikit.validators.server.reproduce import reproducer
+from wsgikit.validators.server.reproduce import PLACE, reproducer
 from wsgikit.validators.server.target import Running, Target, TargetError
 from wsgikit.validators.server.trial import Trial
 
@@ -146,7 +146,12 @@ def _observed(case: Case, trial: Trial, verdict: Verdict, detail: str) -> Findin
         detail=" | ".join(seen),
         case=case.name,
         reason=detail if verdict is Verdict.INCONCLUSIVE else "",
-        reproducer=reproducer(raw, trial.endpoint, tls=trial.site.tls is not None),
+        reproducer=reproducer(
+            raw,
+            trial.endpoint,
+            place=PLACE if trial.site.starter is not None else trial.site.address,
+            tls=trial.site.tls is not None,
+        ),
     )
 
 

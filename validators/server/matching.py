@@ -14,16 +14,21 @@ from wsgikit.validators.server.observing import Observed
 def mismatch(outcome: Outcome, seen: Observed) -> str:
     """What keeps `seen` from being that outcome, "" when it is.
 
-    A server may end a connection after any response in which it says so (RFC 9112 9.3, 9.6): what was pipelined behind
-    that is then neither answered nor run.
+    A server may end a connection after any response: what was pipelined behind that is then neither answered nor run,
+    and the client sends it again (RFC 9112 9.3.2). That it should have said so is the business of one rule, H48.
     """
-    said_close = bool(seen.replies) and not seen.replies[-1].persistent and seen.persists is False
+    ended = bool(seen.replies) and seen.persists is False
     return (
         _early(outcome, seen)
-        or _replies(outcome, seen, said_close)
-        or _calls(outcome, seen, said_close)
-        or _connection(outcome, seen, said_close)
+        or _replies(outcome, seen, ended)
+        or _calls(outcome, seen, ended)
+        or _connection(outcome, seen, ended)
     )
+
+
+def ends_unannounced(seen: Observed) -> bool:
+    """Whether the server ended a connection that its last response had promised to keep (RFC 9112 9.6)."""
+    return bool(seen.replies) and seen.persists is False and seen.replies[-1].persistent and seen.statuses[-1] < 400
 
 
 def _early(outcome: Outcome, seen: Observed) -> str:
@@ -34,11 +39,11 @@ def _early(outcome: Outcome, seen: Observed) -> str:
     return f"{_listed(seen.early)} came before the rest of the request was sent"
 
 
-def _replies(outcome: Outcome, seen: Observed, said_close: bool) -> str:
+def _replies(outcome: Outcome, seen: Observed, ended: bool) -> str:
     wanted = outcome.replies
     if len(seen.replies) < len(wanted):
         silent = outcome.silent and len(seen.replies) == len(wanted) - 1 and not seen.waits
-        if not silent and not (said_close and seen.replies):
+        if not silent and not ended:
             return f"{seen.rubbish or _listed(seen.statuses)} where {len(wanted)} responses are due"
     for reply, response in zip(wanted, seen.replies, strict=False):
         wrong = "" if seen.blind and _any_app(reply, response) else _reply(reply, response)
@@ -65,16 +70,17 @@ def _reply(wanted: Reply, response: Response) -> str:
     if wanted.body is not None and response.body != wanted.body:
         return f"{status} with the body {response.body[:60]!r}"
     line = response.head.partition(b"\r\n")[0]
-    if wanted.line is not None and not line.startswith(wanted.line):  # a reason of the server's own is as good
+    # A reason of the server's own is as good, and 1.0 servers answer in 1.0.
+    if wanted.line is not None and not line[8:].startswith(wanted.line[8:]):
         return f"the status line {line!r}"
     return ""
 
 
-def _calls(outcome: Outcome, seen: Observed, said_close: bool) -> str:
+def _calls(outcome: Outcome, seen: Observed, ended: bool) -> str:
     if seen.blind:
         return ""
     wanted, calls = outcome.calls, seen.calls
-    fewer = said_close and len(seen.replies) <= len(calls) < len(wanted)
+    fewer = ended and len(seen.replies) <= len(calls) < len(wanted)
     if len(calls) != len(wanted) and not fewer:
         return f"the app was called {len(calls)} times, not {len(wanted)}"
     for one, call in zip(wanted, calls, strict=False):
@@ -120,14 +126,12 @@ def _body(wanted: Call, call: SeenCall) -> str:
     return "" if same and not trouble else f"the app read {report['start'][:60]!r} ({size} bytes{trouble})"
 
 
-def _connection(outcome: Outcome, seen: Observed, said_close: bool) -> str:
+def _connection(outcome: Outcome, seen: Observed, ended: bool) -> str:
     if seen.persists is None:
         return "the server neither answers another request on the connection nor ends it"
-    if outcome.persists is None or seen.persists is outcome.persists:
+    if outcome.persists is None or seen.persists is outcome.persists or (outcome.persists and ended):
         return ""
-    if outcome.persists and said_close:
-        return ""
-    return "the connection stays open" if seen.persists else "the connection ends although the server did not say so"
+    return "the connection stays open" if seen.persists else "the connection ends"
 
 
 def refused_while_reading(seen: Observed) -> bool:

@@ -46,10 +46,10 @@ class Observed:
         answers = " ".join(map(str, self.statuses)) or "no response"
         if self.rubbish:
             answers += f", then {self.rubbish}"
-        calls = [
-            f"{call.environ.get('REQUEST_METHOD')} {call.environ.get('PATH_INFO', '')[:60]}" for call in self.calls
-        ]
+        calls = [f"{call.environ.get('REQUEST_METHOD')} {call.path[:60]}" for call in self.calls]
         called = f"app called for {', '.join(calls)}" if calls else "app not called"
+        if self.blind:
+            called = "app not watched"
         fate = {True: "connection stays open", False: "connection ends", None: "server waits for more"}[self.persists]
         return f"{answers}; {called}; {fate}"
 
@@ -68,7 +68,7 @@ def observe(trial: Trial, vector: Vector) -> Observed:
     seen.persists = _fate(trial, client, vector, seen)
     trial.control_settles(0.03)
     client.close()
-    seen.calls = [call for call in trial.calls if call.environ.get("PATH_INFO") != FOLLOW_PATH]
+    seen.calls = [call for call in trial.calls if call.path != FOLLOW_PATH]
     for call in seen.calls:
         if app.reads:
             trial.event(call, "body", _LINGER)
@@ -148,7 +148,10 @@ def _fate(trial: Trial, client: RawClient, vector: Vector, seen: Observed) -> bo
         answer = client.read_response(timeout=trial.brief, body_limit=BODY_LIMIT)
     except Disconnected:
         return False
-    except (PeerTimeout, ProtocolError):
+    except PeerTimeout:
+        # Announced, and lingering until we close (RFC 9112 9.6): as good as ended.
+        return False if seen.replies and not seen.replies[-1].persistent else None
+    except ProtocolError:
         return None
     return True if answer.status < 600 else None
 

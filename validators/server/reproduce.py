@@ -6,17 +6,20 @@ import inspect
 import re
 import shlex
 
+from wsgikit.testing import Address
 from wsgikit.validators.report import Reproducer
 from wsgikit.validators.server.probe import ENDPOINTS
 
-PLACE = "127.0.0.1 8000"
+PLACE = ("127.0.0.1", 8000)
+"""Where the reader's own server is expected to run, when the report is not about a URL."""
 _SHELL_LIMIT = 700
 _RUN = re.compile(rb"(.)\1{31,}", re.DOTALL)
 
 
-def reproducer(raw: bytes, endpoint: str = "", *, tls: bool = False) -> Reproducer:
-    """The raw bytes, a command that sends them to port 8000, and the source of the app's endpoint."""
-    command = _printf(raw, tls) if len(raw) <= _SHELL_LIMIT else _python(raw)
+def reproducer(raw: bytes, endpoint: str = "", *, place: Address = PLACE, tls: bool = False) -> Reproducer:
+    """The raw bytes, a command that sends them to `place`, and the source of the app's endpoint."""
+    short = len(raw) <= _SHELL_LIMIT or isinstance(place, str)
+    command = _printf(raw, place, tls) if short else _python(raw, place)
     return Reproducer(raw=raw, command=command if raw else "", script=endpoint_source(endpoint))
 
 
@@ -26,8 +29,13 @@ def endpoint_source(name: str) -> str:
     return inspect.getsource(function) if function is not None else ""
 
 
-def _printf(raw: bytes, tls: bool) -> str:
-    sender = f"openssl s_client -quiet -connect {PLACE.replace(' ', ':')}" if tls else f"nc -w 3 {PLACE}"
+def _printf(raw: bytes, place: Address, tls: bool) -> str:
+    if isinstance(place, str):
+        sender = f"nc -w 3 -U {shlex.quote(place)}"
+    elif tls:
+        sender = f"openssl s_client -quiet -connect {place[0]}:{place[1]}"
+    else:
+        sender = f"nc -w 3 {place[0]} {place[1]}"
     return f"printf {shlex.quote(_escaped(raw))} | {sender}"
 
 
@@ -37,11 +45,8 @@ def _escaped(raw: bytes) -> str:
     return "".join(special.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}") for byte in raw)
 
 
-def _python(raw: bytes) -> str:
-    code = (
-        "import socket; s = socket.create_connection(('127.0.0.1', 8000), 5); "
-        f"s.sendall({literal(raw)}); print(s.recv(65536))"
-    )
+def _python(raw: bytes, place: Address) -> str:
+    code = f"import socket; s = socket.create_connection({place!r}, 5); s.sendall({literal(raw)}); print(s.recv(65536))"
     return f"python3 -c {shlex.quote(code)}"
 
 

@@ -93,6 +93,12 @@ class Trial:
 
     # The client's side
 
+    def fresh(self) -> RawClient:
+        """A new connection, the earlier ones closed: a server with one thread may wait for their end."""
+        for earlier in self.clients:
+            earlier.close()
+        return self.connect()
+
     def connect(self, *, receive_buffer: int = 0) -> RawClient:
         """A connection of its own; closed when the trial ends."""
         client = RawClient(
@@ -138,14 +144,8 @@ class Trial:
     def exchange(
         self, raw: bytes, method: str = "GET", client: RawClient | None = None, wait: float | None = None
     ) -> Exchange:
-        """Sends `raw`, on a new connection unless `client` is given, and reads one response.
-
-        A new connection closes the earlier ones first: a server with one thread may wait for their end.
-        """
-        if client is None:
-            for earlier in self.clients:
-                earlier.close()
-        connection = client or self.connect()
+        """Sends `raw`, on a fresh connection unless `client` is given, and reads one response."""
+        connection = client or self.fresh()
         try:
             connection.send(raw)
         except (Disconnected, PeerTimeout) as error:

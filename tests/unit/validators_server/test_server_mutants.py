@@ -28,7 +28,7 @@ MUTANTS = load()
 BROKEN = (Verdict.FAIL, Verdict.WARN, Verdict.INFO)
 TINY = str(Path(sys.modules["tiny_server"].__file__ or ""))
 # The mutants are told apart by what they do, not by how long they take.
-PATIENCE = 0.5
+PATIENCE = 0.3
 
 Serve = Callable[[Mutant | None], contextlib.AbstractContextManager[Site]]
 
@@ -53,7 +53,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Se
 
         @contextlib.contextmanager
         def starter(app: str) -> Iterator[Any]:
-            with TinyServer(getattr(probe, app), kind) as other:
+            with TinyServer(getattr(probe, app), kind, context) as other:
                 yield other.address
 
         try:

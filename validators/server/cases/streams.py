@@ -20,7 +20,7 @@ def steps(
     answer is slow: for rules that are not about waiting.
     """
     raw = trial.request(f"/read-steps?do={do}", "POST" if body is not None else "GET", body=body)
-    client = trial.connect()
+    client = trial.fresh()
     if pieces and body:
         client.send(raw[: -len(body)])
         client.dribble(body, size=pieces, pause=0.01)
