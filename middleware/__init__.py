@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from wsgikit.middleware.stack import Use as Use
     from wsgikit.middleware.static import Static as Static
     from wsgikit.middleware.timing import Timing as Timing
+    from wsgikit.middleware.xslt import XSLT as XSLT
 
 # Short names for `[[mount.use]]`; the same as the entry points of the group "wsgikit.middleware" in pyproject.toml.
 NAMES: dict[str, str] = {
@@ -67,6 +68,7 @@ NAMES: dict[str, str] = {
     "security-headers": "wsgikit.middleware.security_headers:SecurityHeaders",
     "static": "wsgikit.middleware.static:Static",
     "timing": "wsgikit.middleware.timing:Timing",
+    "xslt": "wsgikit.middleware.xslt:XSLT",
 }
 
 _HOMES = {

@@ -60,6 +60,9 @@ class Stylesheet(Protocol):
     @property
     def output(self) -> Output: ...
 
+    def prepare(self) -> None:
+        """Compile now what could wait until the first use. SheetError, Refused."""
+
     def apply(self, source: Source, parameters: Parameters) -> Result:
         """Transform. SourceError, TransformError, Terminated, Refused, TooLarge, Deadline; with `messages`."""
 

@@ -78,6 +78,10 @@ class IsolatedEngine:
         dependencies = tuple(loaded.dependency for loaded in serving.opened.values())
         return IsolatedStylesheet(self, replace(bundle, dependencies=dependencies), space)
 
+    def from_bundle(self, bundle: Bundle, space: Space) -> IsolatedStylesheet:
+        """What was read before, to be compiled where it is needed."""
+        return IsolatedStylesheet(self, bundle, space)
+
     def apply(self, chain: Sequence[Stylesheet], source: Source, parameters: Parameters) -> Result:
         if len(source.data) > self.policy.limits.source:
             raise TooLarge("max_input", f"the source is larger than {self.policy.limits.source} bytes")
@@ -120,6 +124,9 @@ class IsolatedStylesheet:
     @property
     def output(self) -> Output:
         return self.bundle.output
+
+    def prepare(self) -> None:
+        """It has been compiled already."""
 
     def apply(self, source: Source, parameters: Parameters) -> Result:
         return self.engine.apply((self,), source, parameters)

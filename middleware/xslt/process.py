@@ -121,6 +121,7 @@ class Loop:
     def _answer(self, head: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         if head["do"] == "compile":
             sheet = self._engine.compile(head["uri"], self._space)
+            sheet.prepare()
             self._keep(sheet)
             meta, _ = bundle_to(sheet.bundle)
             return {"bundle": meta}, []

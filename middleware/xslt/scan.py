@@ -150,5 +150,7 @@ class _Scanner:
             self._findings.append(Finding("unescaped", text, self._place(element)))
         for element in self._tree.iter(f"{{{XSL}}}*"):
             name = element.tag[len(XSL) + 2 :]
+            if name == "evaluate":
+                self._findings.append(Finding("dynamic", "<xsl:evaluate>", self._place(element)))
             if name not in _OF_1_0:
                 self._findings.append(Finding("unsupported", f"<xsl:{name}> is not in XSLT 1.0", self._place(element)))

@@ -52,6 +52,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "security-headers": {"csp": "default-src 'self'", "hsts": "1d"},
     "static": {"directory": str(FOLDER), "at": "/files"},
     "timing": {"header": True, "slow": "1h"},
+    "xslt": {"stylesheet": str(FOLDER.parent / "xslt" / "attacks" / "identity.xsl")},
 }
 REQUEST = {
     "HTTP_AUTHORIZATION": "Basic YTpi",
