@@ -57,7 +57,8 @@ class RetrySettings:
     attempts: int = 3
     """Endpoints a request is given to at most, the first included. As HAProxy's retries; the budget bounds them all."""
     on: frozenset[str] = frozenset(("connect", "reset"))
-    """"connect": nothing was sent, any method. "reset", "timeout" (of the first byte): idempotent methods alone."""
+    """"connect": nothing was sent, any method. "reset", "timeout" (of the first byte): idempotent methods alone, and
+    within the budget."""
     ratio: float = 0.2
     floor: float = 3.0
 

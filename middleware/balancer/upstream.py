@@ -195,14 +195,13 @@ class Upstream:
 
     def _may_retry(self, call: Call, error: UpstreamError, asked: int) -> bool:
         retry = self.policy.retry
-        if asked >= retry.attempts or error.answered:
+        if asked >= retry.attempts or error.answered or not call.may_go_again():
             return False
         if error.phase in _NOTHING_SENT:
-            kind, allowed = "connect", True
-        else:
-            kind = "timeout" if isinstance(error, UpstreamTimeout) else "reset"
-            allowed = call.idempotent
-        return allowed and kind in retry.on and call.may_go_again() and self._budget.take()
+            # The endpoint has had no work from it, so that the next one gets no more than its share: no budget.
+            return "connect" in retry.on
+        kind = "timeout" if isinstance(error, UpstreamTimeout) else "reset"
+        return call.idempotent and kind in retry.on and self._budget.take()
 
     # Taking note
 

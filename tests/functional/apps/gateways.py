@@ -15,4 +15,4 @@ from wsgikit.middleware.status import Status
 
 options = json.loads(os.environ["GATEWAY"])
 gateway = Forward(**options) if "to" in options else Balancer(**options)
-app = Mount({os.environ.get("UPSTREAM_PREFIX", "/"): gateway, "/-/status": Status()}, dots="pass")
+app = Mount({os.environ.get("UPSTREAM_PREFIX", "/"): gateway, "/-/status": Status(refresh="500ms")}, dots="pass")
