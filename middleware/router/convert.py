@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wsgikit.errors import ConfigError
+from wsgikit.middleware.router.sharing import PATH
 
 
 class NotText(Exception):
@@ -69,7 +70,7 @@ class Converters:
         from werkzeug.routing.converters import PathConverter
 
         regex = str(converter.regex)
-        return f"(?s:{regex})" if regex == PathConverter.regex else regex
+        return PATH if regex == PathConverter.regex else regex
 
     def _load(self) -> None:
         try:

@@ -19,6 +19,7 @@ from typing import Any
 
 from wsgikit.errors import ConfigError
 from wsgikit.middleware.router.convert import Converters
+from wsgikit.middleware.router.sharing import shared
 
 STATIC, MIXED, TYPED, PLAIN, CATCH_ALL = range(5)
 KIND_NAMES = ("static", "text beside a converter", "typed", "plain", "catch-all")
@@ -68,14 +69,17 @@ class Segment:
         variables = self.variables
         if len(self.pieces) == 1 and variables and not groups:
             return variables[0].regex
-        parts, number = [], 0
+        texts = [""]
         for piece in self.pieces:
             if isinstance(piece, str):
-                parts.append(re.escape(piece))
+                texts[-1] += piece
             else:
-                parts.append(f"(?P<v{number}>{piece.regex})" if groups else f"(?:{piece.regex})")
-                number += 1
-        return "".join(parts)
+                texts.append("")
+        regexes = shared(texts, [variable.regex for variable in variables])
+        groups_of = (f"(?P<v{number}>{regex})" if groups else f"(?:{regex})" for number, regex in enumerate(regexes))
+        return re.escape(texts[0]) + "".join(
+            f"{group}{re.escape(text)}" for group, text in zip(groups_of, texts[1:], strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
