@@ -293,7 +293,7 @@ def test_all_of_them_in_one_stack_and_each_can_be_taken_out(caplog: pytest.LogCa
     order = [
         "proxy-headers", "request-id", "access-log", "timing", "profiler", "error-pages", "health", "maintenance",
         "ip-allow", "rate-limit", "concurrency", "body-limit", "cors", "security-headers", "basic-auth", "compress",
-        "conditional", "rewrite", "static", "cascade",
+        "xslt", "conditional", "rewrite", "static", "cascade",
     ]  # fmt: skip
     assert sorted(order) == EVERY
     options = {**OPTIONS, "ip-allow": {"allow": ["192.0.2.0/24"]}}
