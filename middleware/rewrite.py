@@ -46,7 +46,8 @@ WSGIApp = Callable[..., Iterable[bytes]]
 
 _FIELD = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_DOT_SEGMENT = re.compile(r"/\.\.?(?:/|\Z)")
+# as for mounts: with a parameter, and behind a backslash, which some servers behind us would resolve
+_DOT_SEGMENT = re.compile(r"[/\\]\.\.?(?:;[^/\\]*)?(?:[/\\]|\Z)")
 # The framing of the body and the server's own objects are no text that a URL could decide.
 _KEPT = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_LENGTH")
 _BY_OPTION = {"PATH_INFO": "path", "QUERY_STRING": "query"}

@@ -19,7 +19,8 @@ from wsgikit.middleware.router.target import raw_parts, replace_path
 DOTS = ("reject", "normalise", "pass")
 SLASHES = ("pass", "merge", "reject")
 
-_DOT_SEGMENT = re.compile(r"(?:^|/)\.\.?(?:/|\Z)")
+# With what some servers read as such, too: `..;x`, whose parameter Tomcat takes off, and `\` for `/` as on Windows.
+_DOT_SEGMENT = re.compile(r"(?:^|[/\\])\.\.?(?:;[^/\\]*)?(?:[/\\]|\Z)")
 _SLASHES = re.compile("/{2,}")
 
 
@@ -49,9 +50,11 @@ class PathPolicy:
             return None
         if not (dotted or doubled):
             return environ
+        cleaned = self._clean(info, escaped=False)
+        if dotted and _DOT_SEGMENT.search(cleaned):
+            return None  # behind a backslash
         copy = dict(environ)
         sent = raw_parts(environ)
-        cleaned = self._clean(info, escaped=False)
         replace_path(copy, cleaned, sent[0] + self._clean(sent[1], escaped=True) if sent else None)
         return copy
 
@@ -64,12 +67,12 @@ class PathPolicy:
 def without_dots(path: str, *, escaped: bool = False) -> str:
     """Resolve dot segments as RFC 3986 5.2.4 does; `..` at the root stays at the root.
 
-    escaped: the path is percent-encoded, so that `%2e` is a dot (RFC 3986 6.2.2.2).
+    escaped: the path is percent-encoded, so that `%2e` is a dot (RFC 3986 6.2.2.2). A parameter (`..;x`) is no matter.
     """
     kept: list[str] = []
     plain = ""
     for segment in path.split("/"):
-        plain = unquote(segment) if escaped else segment
+        plain = (unquote(segment) if escaped else segment).partition(";")[0]
         if plain == ".." and len(kept) > 1:
             kept.pop()
         elif plain not in (".", ".."):

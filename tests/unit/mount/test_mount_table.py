@@ -153,11 +153,31 @@ SEGMENTS = st.lists(st.sampled_from(["", ".", "..", "a", "b", "...", ".a"]), max
 
 
 class TestPathPolicy:
-    @pytest.mark.parametrize("path", ["/a/../b", "/..", "/a/.", "/./a", "/a/..", "..", "../b", "/a//..//b"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/a/../b",
+            "/..",
+            "/a/.",
+            "/./a",
+            "/a/..",
+            "..",
+            "../b",
+            "/a//..//b",
+            "/a/..;/b",
+            "/a/..;x=1/b",
+            "/a/.;",
+            "/a/..\\..\\b",
+            "/a\\..",
+            "/a/\\..;x\\b",
+        ],
+    )
     def test_dot_segments_are_rejected(self, path):
         assert ask(Mount({"/": app("root")}), path).code == 400
 
-    @pytest.mark.parametrize("path", ["/a/...", "/.well-known", "/a.b/..c", "/a/b..", "/index.html"])
+    @pytest.mark.parametrize(
+        "path", ["/a/...", "/.well-known", "/a.b/..c", "/a/b..", "/index.html", "/a;v=..", "/a\\b", "/...;x"]
+    )
     def test_other_dots_are_not(self, path):
         assert ask(Mount({"/": app("root")}), path).text == f"root||{path}"
 
@@ -171,6 +191,10 @@ class TestPathPolicy:
             ("/a/b/../../b/..", "root||/"),
             ("/a//../x", "a|/a|/x"),
             ("/..", "root||/"),
+            ("/a/..;/b/x", "b|/b|/x"),
+            ("/a/..;x=1/..;y/b", "b|/b|"),
+            ("/a/.;x/y", "a|/a|/y"),
+            ("/a/..\\b", "Bad Request\n"),
         ],
     )
     def test_normalise_resolves_before_the_app_is_chosen(self, path, seen):

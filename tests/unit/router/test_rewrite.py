@@ -122,6 +122,8 @@ def test_an_encoded_slash_survives_for_the_router_behind():
     [
         ({"rule": "/u/<name>", "path": "/users/{name}/x"}, "/u/.."),
         ({"rule": "/u/<path:p>", "path": "/users/{p}"}, "/u/a/../../x"),
+        ({"rule": "/u/<path:p>", "path": "/users/{p}"}, "/u/a/..;/..;x=1/x"),
+        ({"rule": "/u/<name>", "path": "/users/{name}"}, "/u/..\\x"),
         ({"rule": "/u/<name>", "path": "{name}"}, "/u/x"),
         ({"rule": "/u/<name>", "set": {"HTTP_X": "{name}"}}, "/u/a\r\nX-Admin: 1"),
         ({"rule": "/u/<name>", "set": {"REMOTE_USER": "{name}"}}, "/u/a\0"),
