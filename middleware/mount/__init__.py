@@ -22,14 +22,16 @@ gets the mounts of any host.
 builds are right; the root mount's SCRIPT_NAME is "". `/api/` in the table is `/api`. `strip=False` leaves the path
 alone. Mount points are text and may be any UTF-8. The mount's name goes into `environ["wsgikit.log"]["mount"]`.
 
-**Nothing escapes a mount**: `.` and `..` in a path, escaped or not, with a parameter (`..;x`) or behind a backslash, get
-400 (`dots="reject"`), are resolved before the app is chosen ("normalise"), or are let through ("pass"). `//` is let through (`slashes="pass"`, as apps may give a
-meaning to it), made `/` ("merge") or gets 400 ("reject"). A path that was cleaned has a `wsgikit.raw_target` to match.
+**Nothing escapes a mount**: `.` and `..` in a path, escaped or not, with a parameter (`..;x`) or behind a backslash,
+get 400 (`dots="reject"`), are resolved before the app is chosen ("normalise"), or are let through ("pass"). `//` is let
+through (`slashes="pass"`, as apps may give a meaning to it), made `/` ("merge") or gets 400 ("reject"). A path that was
+cleaned has a `wsgikit.raw_target` to match.
 
 **Apps that fail**, from a file. One app alone ends the start. One of several answers 503, its traceback is in the log
-(`wsgikit.mount`), its neighbours are served, and the import is tried again ten seconds later; `on_import_error = "stop"`
-ends the start instead. A reload (HUP) makes nothing worse: when an app fails that did not fail before, it is refused and
-logged, and the running workers stay. `lazy = true` imports at the first request, and is about none of this.
+(`wsgikit.mount`), its neighbours are served, and the import is tried again ten seconds later;
+`on_import_error = "stop"` ends the start instead. A reload (HUP) makes nothing worse: when an app fails that did not
+fail before, it is refused and logged, and the running workers stay. `lazy = true` imports at the first request, and is
+about none of this.
 
 **Worker groups**: a mount with `group` forwards the request as it came to the group's own workers.
 
