@@ -158,3 +158,62 @@ def test_the_end_of_a_takeover_over_tls_does_not_wait_for_the_client(serving, tm
         assert silent.read_until(b"<>")
         other.send(GET % b"hello")
         assert other.read_response(timeout=3).body == b"hello"
+
+
+# Answers that must arrive whole
+
+
+@pytest.mark.parametrize("path", [b"spin?3", b"sleep?1"], ids=["interrupted", "not to be interrupted"])
+def test_a_504_is_not_taken_back_by_a_reset(serving, path: bytes) -> None:
+    server = serving("--threads", "2", "--timeout", "0.3")
+    with RawClient(server.address) as client:
+        client.send(GET % path)
+        assert client.read_response().status == 504
+        assert client.closed_by_peer(3.0) == "eof"
+
+
+def test_a_slow_close_does_not_cut_off_what_a_slow_client_still_reads(serving) -> None:
+    server = serving("--threads", "2", "--timeout", "0.3", app="attacked:app")
+    with RawClient(server.address, receive_buffer=4096) as client:
+        client.send(GET % b"slow_close?9000000")
+        time.sleep(1.6)  # the deadline, and close(), are over
+        assert len(client.read_response(timeout=10).body) == 9_000_000
+    assert get(server, b"hello") == b"hello"
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_unread_bytes_do_not_reset_what_was_answered(serving, tmp_path, tls: bool) -> None:
+    """A client that pipelines behind a request that ends the connection; an upload that is refused half way."""
+    cert, key = make(tmp_path)
+    context = ssl.create_default_context(cafile=cert) if tls else None
+    limits = ("--threads", "2", "--keep-alive", "0", "--max-body", "1000000")
+    server = serving(*limits, *(("--certfile", cert, "--keyfile", key) if tls else ()))
+    with RawClient(server.address, tls=context, receive_buffer=65536) as client:
+        client.send(GET % b"big?2000000")
+        time.sleep(0.3)  # all of it is in the kernel's hands
+        client.send(GET % b"hello")
+        time.sleep(0.1)
+        assert len(client.read_response().body) == 2_000_000
+    with RawClient(server.address, tls=context) as client:
+        client.send(b"POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send_some((b"10000\r\n" + b"x" * 65536 + b"\r\n") * 60, 0.2)
+        time.sleep(0.1)
+        assert client.read_response().status == 413
+        assert client.closed_by_peer(4.0)
+
+
+def test_a_client_is_not_to_blame_for_an_app_that_reads_late(serving) -> None:
+    server = serving("--threads", "2", "--body", "stream", "--body-timeout", "0.5", app="attacked:app")
+    with RawClient(server.address) as client:
+        client.send(b"POST /late_reader?0.8 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        assert client.read_until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        time.sleep(0.1)
+        client.send(b"12345")
+        assert client.read_response().body == b"12345"
+
+
+@pytest.mark.parametrize("mode", ["spool", "stream"])
+def test_bytes_behind_a_body_reach_who_takes_the_socket_over(serving, mode: str) -> None:
+    server = serving("--takeover", "--body", mode, app="attacked:app")
+    with upgraded(server, b"read_and_taken", body=b"12345", more=b"already") as client:
+        assert client.read_until_close() == b"<already>"

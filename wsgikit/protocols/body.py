@@ -24,8 +24,8 @@ class Body:
     """One request's body. `received`: decoded bytes so far; `rest`: undecoded bytes that are here already."""
 
     __slots__ = (
-        "continue_due", "decoder", "exchange", "limit", "link", "received", "rest", "seconds", "since", "spool",
-        "trailers",
+        "continue_due", "decoder", "exchange", "left", "limit", "link", "received", "rest", "seconds", "since",
+        "spool", "trailers",
     )  # fmt: skip
 
     def __init__(self, head: Head, limits: Limits, limit: int, link: Link) -> None:
@@ -38,7 +38,7 @@ class Body:
         self.continue_due = head.expect_continue
         self.received = 0
         self.rest = b""
-        self.since = monotonic()
+        self.since = self.left = monotonic()
         self.seconds = 0.0
         self.spool: Spool | None = None
         self.exchange: Exchange | None = None
@@ -72,8 +72,11 @@ class Body:
     def store(self, data: bytes) -> bool:
         """Spool what came from the peer. True: the body is whole. Raises as `decode`, and OSError (disk full)."""
         block = self.decode(data)
-        if block and self.spool is not None:
-            self.spool.write(block)
+        if self.spool is not None:
+            if block:
+                self.spool.write(block)
+            if self.decoder.done:
+                self.spool.flush()
         return self.decoder.done
 
     # Streamed: while the app runs
@@ -88,11 +91,14 @@ class Body:
         if exchange is None or exchange.complete or exchange.dead:
             return b""  # an app that reads on after its response has ended
         with exchange.outside():
+            self.since += monotonic() - self.left  # the client is not to blame for the time in which nobody read
             try:
                 return self._next(exchange)
             except ProtocolError:
                 exchange.persist = False
                 raise
+            finally:
+                self.left = monotonic()
 
     def _next(self, exchange: Exchange) -> bytes:
         if self.continue_due:

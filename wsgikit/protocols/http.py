@@ -76,23 +76,26 @@ class HttpProtocol:
         self.buffer = buffer[head.end :] if len(buffer) > head.end else b""
         if self.service.record is not None:
             self.started = time()
-        if head.chunked or head.content_length:
-            return self._open_body(head)
         if head.path == b"*" or head.method == "CONNECT":
             return self._special(head)
+        if head.chunked or head.content_length:
+            return self._open_body(head)
         return Action.RUN
 
     def _special(self, head: Head) -> int:
         """Targets that are no path: `*` asks the server itself, CONNECT is for apps that may take the socket over."""
+        has_body = head.chunked or bool(head.content_length)
         if head.method == "CONNECT":
-            return Action.RUN if self.service.takeover else self.refuse(501)
-        persist = self._may_persist(head)
+            if not self.service.takeover:
+                return self.refuse(501)
+            return self._open_body(head) if has_body else Action.RUN
+        persist = not has_body and self._may_persist(head)
         if not self._answer(204, close=not persist):
             return Action.CLOSE
         self.head = None
         if persist:
             return Action.NEXT if self.buffer else Action.READ
-        return Action.LINGER if self.buffer else Action.CLOSE
+        return Action.LINGER
 
     def _open_body(self, head: Head) -> int:
         settings = self.service.settings
@@ -176,7 +179,7 @@ class HttpProtocol:
         environ["wsgikit.log"] = facts
         if service.forwarded is not None:
             service.forwarded(environ, link.remote)
-        takeover = Takeover(link, exchange, head, self.buffer) if service.takeover else None
+        takeover = Takeover(link, exchange, head, self._rest) if service.takeover else None
         if takeover is not None:
             environ["wsgikit.takeover"] = takeover
         try:
@@ -201,6 +204,13 @@ class HttpProtocol:
         environ["CONTENT_LENGTH"] = str(body.received)  # a chunked body has a length now
         return body.file()
 
+    def _rest(self) -> bytes:
+        """What came after the request. Raises RuntimeError while its body is not read."""
+        body = self.body
+        if body is not None and not body.done:
+            raise RuntimeError("the body has to be read before the socket is taken over (RFC 9110 7.8)")
+        return self.buffer if body is None else body.rest
+
     def _may_persist(self, head: Head) -> bool:
         service = self.service
         return head.keep_alive and not service.stopping and service.settings.keep_alive > 0
@@ -217,7 +227,8 @@ class HttpProtocol:
             self.buffer = body.rest
         rule = after_response(
             exchange.framing,
-            broken=exchange.dead,
+            broken=exchange.dead and not exchange.replaced,
+            error=exchange.replaced,
             body_read=body is None or body.done,
             keep_alive=head is not None and head.keep_alive,
             closing=not exchange.persist,
@@ -226,7 +237,10 @@ class HttpProtocol:
         self.head = self.exchange = self.body = None
         if rule.step is Step.NEXT:
             return Action.NEXT if self.buffer else Action.READ
-        return Action.LINGER if rule.step is Step.LINGER else Action.CLOSE
+        if rule.step is Step.LINGER:
+            return Action.LINGER
+        # A client that learns only now that we close may have sent its next request (RFC 9112 9.6).
+        return Action.LINGER if head is not None and head.keep_alive and not exchange.dead else Action.CLOSE
 
     # What the server says by itself
 
@@ -254,10 +268,9 @@ class HttpProtocol:
     def give_up(self) -> None:
         """The request is past its deadline: 504, or a reset once the response has begun. Called by another thread."""
         exchange = self.exchange
-        if exchange is None:
+        if exchange is None or exchange.complete:  # it has answered, and close() takes long
             return
-        exchange.dead = True
-        if exchange.claim():
+        if exchange.give_up():
             self._answer(504, close=True)
         else:
             self.link.abort()

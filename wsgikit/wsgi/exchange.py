@@ -53,7 +53,8 @@ class Exchange:
 
     __slots__ = (
         "_claim", "_lines", "called", "closers", "complete", "content_length", "dead", "deadline", "debug",
-        "framing", "guard", "head", "head_sent", "method", "minor", "persist", "sent", "timeout", "transport",
+        "framing", "guard", "head", "head_sent", "method", "minor", "persist", "replaced", "sent", "timeout",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, lines: Lines, method: str, minor: int, persist: bool) -> None:
@@ -67,7 +68,8 @@ class Exchange:
         self.head: ResponseHead | None = None
         self.head_sent = False
         self.complete = False
-        self.dead = False
+        self.dead = False  # nothing of the app's response may leave any more
+        self.replaced = False  # because the server has answered in its place
         self.content_length: int | None = None  # what the client was told, once the head is out
         self.framing = _CLOSE
         self.sent = 0
@@ -85,7 +87,9 @@ class Exchange:
         """PEP 3333 start_response. Raises what `ResponseHead` raises, at once, while the app can still react."""
         if exc_info is not None:
             try:
-                if self.head_sent and exc_info[1] is not None:
+                if self.head_sent:
+                    if exc_info[1] is None:
+                        raise RuntimeError("start_response was called after the response had begun (PEP 3333)")
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # a kept traceback keeps every frame of the app alive
@@ -205,9 +209,12 @@ class Exchange:
             return
         guard.leave()
         try:
+            if self.dead:
+                raise Disconnected("the request was given up")
             yield
         finally:
-            self.renew()
+            if not self.dead:
+                self.renew()
             guard.enter(self)
 
     def renew(self) -> None:
@@ -225,6 +232,12 @@ class Exchange:
         except IndexError:
             return False
         return True
+
+    def give_up(self) -> bool:
+        """The app is past its deadline, says another thread. True: that thread is to answer in the app's place."""
+        self.dead = True
+        self.replaced = self.claim()
+        return self.replaced
 
     def _clip(self, block: bytes) -> bytes:
         """Cut what goes past Content-Length: the client would read it as the next response."""

@@ -99,8 +99,7 @@ def _guarded(result: Iterable[bytes], exchange: Exchange, guard: Guard) -> Itera
 def _fail(error: BaseException, exchange: Exchange, name: Callable[[], str]) -> None:
     """Answer for an app that raised: a page before output, a reset connection after it."""
     if isinstance(error, (Disconnected, RequestTimeout)):
-        exchange.dead = True
-        exchange.transport.abort()
+        _give_up(exchange)
         return
     status = "500 Internal Server Error"
     if isinstance(error, ProtocolError):  # the app let out what reading the body told it
@@ -144,7 +143,8 @@ def send_page(exchange: Exchange, status: str, text: str) -> None:
 
 def _give_up(exchange: Exchange) -> None:
     exchange.dead = True
-    exchange.transport.abort()
+    if not exchange.replaced:  # a reset would take from the client the answer that went out in place of the app's
+        exchange.transport.abort()
 
 
 def _run_closer(close: Callable[[], object], exchange: Exchange, name: Callable[[], str]) -> None:

@@ -20,6 +20,11 @@ def taken(environ, start_response):
     return []
 
 
+def read_and_taken(environ, start_response):
+    environ["wsgi.input"].read()
+    return taken(environ, start_response)
+
+
 def taken_and_closed(environ, start_response):
     """Take the socket over, close it, and go on until the file in the query exists."""
     sock, _ = environ["wsgikit.takeover"]("101 Switching Protocols", UPGRADE)
@@ -27,6 +32,29 @@ def taken_and_closed(environ, start_response):
     while not os.path.exists(environ["QUERY_STRING"]):
         time.sleep(0.005)
     return []
+
+
+def slow_close(environ, start_response):
+    """A body of so many bytes, and a close() that takes longer than the deadline that the test sets."""
+    size = int(environ["QUERY_STRING"])
+
+    class Body:
+        def __iter__(self):
+            return iter([b"x" * size])
+
+        def close(self):
+            time.sleep(1.2)
+
+    start_response("200 OK", [("Content-Length", str(size))])
+    return Body()
+
+
+def late_reader(environ, start_response):
+    """Read the body after as many seconds as the query says."""
+    time.sleep(float(environ["QUERY_STRING"]))
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [])
+    return [body]
 
 
 UPGRADE = [("Upgrade", "x"), ("Connection", "upgrade")]

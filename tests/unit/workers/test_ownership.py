@@ -1,4 +1,4 @@
-"""A connection has one owner at a time, whatever happens between two looks at the table. The worker is in this process."""
+"""A connection has one owner at a time, whatever happens between two looks at the table. The worker is in-process."""
 
 from __future__ import annotations
 
