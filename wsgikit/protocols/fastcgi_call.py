@@ -323,10 +323,9 @@ class FastcgiCall(GatewayCall):
     def give_up(self) -> None:
         """The request is past its deadline: 504, or a response without its end. Called by another thread."""
         exchange = self.exchange
-        if exchange is None:
+        if exchange is None or exchange.complete:  # it has answered, and close() takes long
             return
-        exchange.dead = True
-        if exchange.claim():
+        if exchange.give_up():
             self.refuse_with(504)
         else:
             self.break_off()
