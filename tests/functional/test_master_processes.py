@@ -609,8 +609,8 @@ def ask_unix(path: Path, command: str) -> Any:
 
 def nobody_can_import() -> bool:
     """A checkout or an interpreter below a private folder is closed to other users."""
-    command = [sys.executable, "-c", "import wsgikit.workers"]
-    return subprocess.run(command, user="nobody", cwd="/", capture_output=True, check=False).returncode == 0
+    program = "import os, pwd; os.setuid(pwd.getpwnam('nobody').pw_uid); import json, logging, wsgikit.workers.worker"
+    return subprocess.run([sys.executable, "-c", program], cwd="/", capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may change the user")
