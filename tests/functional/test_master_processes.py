@@ -608,9 +608,8 @@ def ask_unix(path: Path, command: str) -> Any:
 
 
 def nobody_can_import() -> bool:
-    """A checkout or an interpreter below a private folder is closed to other users."""
-    program = "import os, pwd; os.setuid(pwd.getpwnam('nobody').pw_uid); import json, logging, wsgikit.workers.worker"
-    return subprocess.run([sys.executable, "-c", program], cwd="/", capture_output=True, check=False).returncode == 0
+    """A checkout below a private folder is closed to other users."""
+    return all(folder.stat().st_mode & 0o001 for folder in Path(__file__).resolve().parents)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may change the user")
