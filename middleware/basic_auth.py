@@ -6,7 +6,8 @@
 Options
     users     name -> password hash, as `werkzeug.security.generate_password_hash` makes it; or "plain:secret" for a
               password in clear
-    file      a file with a line `name:hash` for each user; read again when it changes (looked at once a second)
+    file      a file with a line `name:hash` for each user; read again when it changes (looked at once a second), and
+              then nothing is remembered of what stood in it
     check     a function (name, password) -> bool, or "package.module:function"; instead of the two above
     realm     what the browser shows ("Restricted")
     https     refuse over plain http, where the password could be read (false)

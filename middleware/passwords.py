@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -17,7 +18,10 @@ from wsgikit.errors import ConfigError
 
 __all__ = ["PasswordFile", "Passwords", "Remembered"]
 
-_SCHEMES = ("scrypt:", "pbkdf2:", "plain:")
+# as werkzeug.security writes them: method with its numbers, salt, hexadecimal hash
+_HASH = re.compile(
+    r"(?:scrypt(?::[0-9]{1,9}){3}|pbkdf2:[a-z0-9_-]+(?::[0-9]{1,9})?)\$[^$]+\$[0-9a-f]+|plain:.*", re.DOTALL
+)
 _FILE_LIMIT = 1 << 20
 
 
@@ -26,7 +30,7 @@ class Passwords:
 
     def __init__(self, users: Mapping[str, str]) -> None:
         for name, hashed in users.items():
-            if not isinstance(hashed, str) or not hashed.startswith(_SCHEMES):
+            if not isinstance(hashed, str) or not _HASH.fullmatch(hashed):
                 raise ConfigError(
                     f"the password of {name!r} is no hash (scrypt:..., pbkdf2:...) nor 'plain:...'; make one with "
                     "werkzeug.security.generate_password_hash"
@@ -44,7 +48,10 @@ class Passwords:
 
 
 class PasswordFile:
-    """Lines `name:hash`; `#` begins a comment. Read again when its time, size or inode changes."""
+    """Lines `name:hash`; `#` begins a comment. Read again when its time, size or inode changes.
+
+    `version()` is another number after each time it was read.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -52,12 +59,17 @@ class PasswordFile:
         self._stamp = _stamp(path)
         self._passwords = _read(path)
         self._looked = monotonic()
+        self._version = 0
 
     def __call__(self, name: str, password: str) -> bool:
+        self.version()
+        return self._passwords(name, password)
+
+    def version(self) -> int:
         if monotonic() - self._looked > 1:
             with self._lock:
                 self._look()
-        return self._passwords(name, password)
+        return self._version
 
     def _look(self) -> None:
         self._looked = monotonic()
@@ -65,6 +77,7 @@ class PasswordFile:
             stamp = _stamp(self._path)
             if stamp != self._stamp:
                 self._passwords, self._stamp = _read(self._path), stamp
+                self._version += 1
         except ConfigError:
             # half-written or gone: nobody new until it is whole again, but nobody is locked out by an editor
             import logging
@@ -73,10 +86,14 @@ class PasswordFile:
 
 
 class Remembered:
-    """A checker that does not ask again for a while after a yes. Never remembers a no, nor a password."""
+    """A checker that does not ask again for a while after a yes. Never remembers a no, nor a password.
+
+    What it remembers is forgotten when the checker's `version()`, if it has one, is another.
+    """
 
     def __init__(self, check: Callable[[str, str], bool], most: int, keep: float) -> None:
         self._check = check
+        self._version: Callable[[], int] = getattr(check, "version", lambda: 0)
         self._most = most
         self._keep = keep
         self._key = os.urandom(32)
@@ -84,7 +101,7 @@ class Remembered:
         self._until: OrderedDict[bytes, float] = OrderedDict()
 
     def __call__(self, name: str, password: str) -> bool:
-        digest = hmac.digest(self._key, f"{name}\0{password}".encode(), "sha256")
+        digest = hmac.digest(self._key, f"{self._version()}\0{name}\0{password}".encode(), "sha256")
         with self._lock:
             if self._until.get(digest, 0.0) > monotonic():
                 return True
@@ -103,7 +120,13 @@ def _matches(hashed: str, password: str) -> bool:
         return hmac.compare_digest(hashed.removeprefix("plain:").encode(), password.encode())
     from werkzeug.security import check_password_hash
 
-    return check_password_hash(hashed, password)
+    try:
+        return check_password_hash(hashed, password)
+    except (ValueError, OverflowError) as error:  # numbers or a hash function that Python's hashlib refuses
+        import logging
+
+        logging.getLogger("wsgikit.auth").error("a password's hash cannot be checked: %s", error)
+        return False
 
 
 def _stamp(path: str) -> tuple[int, int, int]:

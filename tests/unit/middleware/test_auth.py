@@ -138,6 +138,27 @@ def test_a_password_file_is_read_again_when_it_changes(tmp_path: Path, monkeypat
     assert checker("bob", "x")
 
 
+def test_who_is_taken_from_the_file_does_not_come_in_by_what_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(passwords_module, "monotonic", lambda: now[0])
+    path = tmp_path / "passwords"
+    path.write_text(f"ada:{HASH}\nbob:plain:x\n")
+    layer = BasicAuth(whoami, file=str(path))
+    assert [ask(layer, credentials(text)).code for text in ("ada:secret", "bob:x")] == [200, 200]
+    path.write_text("bob:plain:x\n")
+    now[0] += 2
+    assert [ask(layer, credentials(text)).code for text in ("ada:secret", "bob:x")] == [401, 200]
+
+
+@pytest.mark.parametrize("hashed", ["scrypt:1:2:3$a$b0", "pbkdf2:nohash:1$a$b0", "scrypt:1048576:64:64$a$b0"])
+def test_a_hash_that_cannot_be_checked_lets_nobody_in(hashed: str, caplog: pytest.LogCaptureFixture) -> None:
+    layer = BasicAuth(whoami, users={"ada": hashed})
+    assert [ask(layer, credentials(text)).code for text in ("ada:x", "eve:x")] == [401, 401]
+    assert "cannot be checked" in caplog.text
+
+
 def test_a_checker_of_ones_own() -> None:
     layer = BasicAuth(whoami, check=lambda name, password: name == password)
     assert [ask(layer, credentials(text)).code for text in ("a:a", "a:b")] == [200, 401]
@@ -150,6 +171,10 @@ def test_a_checker_of_ones_own() -> None:
         ({}, "exactly one of users, file and check"),
         ({"users": {}, "check": len}, "exactly one of"),
         ({"users": {"ada": "secret"}}, "the password of 'ada' is no hash"),
+        ({"users": {"ada": "scrypt:"}}, "the password of 'ada' is no hash"),
+        ({"users": {"ada": "pbkdf2:sha256:x$a$b0"}}, "the password of 'ada' is no hash"),
+        ({"users": {"ada": "scrypt:32768:8:1$salt"}}, "the password of 'ada' is no hash"),
+        ({"users": {"ada": "scrypt:32768:8:1$salt$no-hex"}}, "the password of 'ada' is no hash"),
         ({"users": {"a:b": "plain:x"}}, "'a:b' is no user name"),
         ({"file": "/no/such/file"}, "password file /no/such/file: No such file"),
         ({"users": {}, "realm": 'a"b'}, "realm = 'a\"b'"),
