@@ -619,7 +619,7 @@ def test_workers_run_as_another_user_and_the_master_does_not(preload: bool) -> N
     if not nobody_can_import():
         pytest.skip("the user nobody cannot read this checkout")
     # pytest's folders are for one user only.
-    with tempfile.TemporaryDirectory(prefix="wsgikit-test-") as name:
+    with tempfile.TemporaryDirectory(prefix="wsgikit-test-", dir="/tmp") as name:
         os.chmod(name, 0o777)
         server = Served(Path(name))
         server.config["groups"][0]["binds"].append("unix:app.sock")
