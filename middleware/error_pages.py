@@ -20,8 +20,8 @@ client sees that the body is not whole.
 Clients that like HTML get a page, JSON clients problem+json, others plain text. The request id is told where RequestId
 stands outside.
 
-Not caught: exceptions that are the client's doing and that the server knows how to answer (it went away, it sent a
-broken body); SystemExit and KeyboardInterrupt.
+Not caught: exceptions that are the client's doing and that the server, or BodyLimit outside, knows how to answer (it
+went away, it sent a broken body or one that is too large); SystemExit and KeyboardInterrupt.
 
 Streaming: bodies that are not replaced go through block by block; files keep their fast way. Other servers: uWSGI 2.0
 sends no body where the app had called start_response before it failed (unbit/uwsgi#2278).
@@ -109,7 +109,8 @@ class ErrorPages:
         error = sys.exc_info()[1]
         if isinstance(error, (Disconnected, PeerTimeout)):
             raise
-        if isinstance(error, ProtocolError) and not isinstance(error, LimitError):
+        # a limit is the client's matter (a body too large, 413), or ours (a response too large to be collected, 500)
+        if isinstance(error, ProtocolError) and (error.status < 500 or not isinstance(error, LimitError)):
             raise
         environ = response.environ
         self.logger.error(

@@ -13,6 +13,7 @@ from wsgi_apps import BLOCKS, make
 from wsgi_gateway import drive, make_environ
 
 from wsgikit.errors import ConfigError, Disconnected, LimitError, PeerTimeout, ProtocolError
+from wsgikit.middleware.body_limit import BodyLimit
 from wsgikit.middleware.error_pages import ErrorPages
 from wsgikit.middleware.request_id import RequestId
 from wsgikit.middleware.stack import Stack, Use
@@ -104,7 +105,14 @@ def test_the_traceback_is_shown_only_where_debug_is_on() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [Disconnected("gone"), PeerTimeout("body", 1), ProtocolError("bad-chunk"), KeyboardInterrupt(), SystemExit(3)],
+    [
+        Disconnected("gone"),
+        PeerTimeout("body", 1),
+        ProtocolError("bad-chunk"),
+        LimitError("body-too-large", 413),
+        KeyboardInterrupt(),
+        SystemExit(3),
+    ],
 )
 def test_what_is_not_the_apps_failure_goes_on(error: BaseException) -> None:
     with pytest.raises(type(error)):
@@ -113,6 +121,16 @@ def test_what_is_not_the_apps_failure_goes_on(error: BaseException) -> None:
 
 def test_a_limit_of_a_layer_further_in_is_a_failure() -> None:
     assert drive(ErrorPages(raising(LimitError("body-limit", 500)))).code == 500
+
+
+def test_a_body_that_is_too_large_is_no_failure_of_the_app(log: pytest.LogCaptureFixture) -> None:
+    def reads(environ: Any, start_response: Any) -> Any:
+        environ["wsgi.input"].read()
+        raise AssertionError
+
+    environ = make_environ("POST", body=b"12345", CONTENT_LENGTH="")
+    assert drive(BodyLimit(ErrorPages(reads), limit=4), environ).code == 413
+    assert not log.records
 
 
 def test_catching_may_be_off() -> None:
