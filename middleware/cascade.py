@@ -78,16 +78,27 @@ class _Run:
         self._server_start = start_response
         self._replay = replay
         self._next = 0
+        self._dropped: tuple[str, list[tuple[str, str]]] = ("", [])
         self.decided = self.declined = False
 
     def start(self, start_response: StartResponse | None = None) -> Iterable[bytes]:
         """The response of the first app that decides at once; a body that goes on asking if one decides late."""
         self._server_start = start_response or self._server_start
         iterable = self.ask()
-        while self.declined:
+        while self.goes_on():
             _close(iterable)
             iterable = self.ask()
         return iterable if self.decided else _Body(self, iterable)
+
+    def goes_on(self) -> bool:
+        """Whether the next app is to be asked. An app that read too much since it declined is taken at its word."""
+        if not self.declined:
+            return False
+        if self._replay is None or self._replay.whole:
+            return True
+        self.decided, self.declined = True, False
+        self._server_start(*self._dropped)
+        return False
 
     def ask(self) -> Iterable[bytes]:
         """Call the next app."""
@@ -103,6 +114,7 @@ class _Run:
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Callable[[bytes], object]:
         if not self.decided and self._declines(status):
             self.declined = True
+            self._dropped = status, list(headers)
             return _swallow
         self.decided, self.declined = True, False
         try:
@@ -114,7 +126,7 @@ class _Run:
     def _declines(self, status: str) -> bool:
         if status[:3] not in self._owner.statuses or self._next == len(self._owner.apps):
             return False
-        return self._replay is None or self._replay.rewind()
+        return self._replay is None or self._replay.whole
 
 
 class _Body:
@@ -135,7 +147,7 @@ class _Body:
             if self._iterator is None:
                 self._iterator = iter(self._iterable)
             block = next(self._iterator, None)
-            if self._run.declined:
+            if self._run.goes_on():
                 declined, self._iterable, self._iterator = self._iterable, None, None
                 _close(declined)
                 self._iterable = self._run.ask()

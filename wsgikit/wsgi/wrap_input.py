@@ -83,10 +83,15 @@ class ReplayInput(_Input):
         self._kept: SpooledTemporaryFile[bytes] | None = SpooledTemporaryFile(max_size=memory)  # noqa: SIM115
         self._size = self._at = 0
 
+    @property
+    def whole(self) -> bool:
+        """Whether all that was read has been kept."""
+        return self._kept is not None
+
     def rewind(self) -> bool:
         """Start again from the first byte. False if the body was too large to keep."""
         self._at = 0
-        return self._kept is not None
+        return self.whole
 
     def close(self) -> None:
         """Drop what was kept. For the middleware that made it; apps may not close an input (PEP 3333)."""

@@ -142,3 +142,26 @@ def test_wrong_options_are_refused(options: Any, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Cascade(make("plain_list"), **options)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["call", "iterate"])
+def test_a_body_that_is_drained_past_replay_after_the_404_goes_to_nobody_else(how: str) -> None:
+    called: list[bytes] = []
+
+    def first(environ: Any, start_response: Any) -> Any:
+        def iterate() -> Any:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            environ["wsgi.input"].read()
+            yield b"nothing here"
+
+        return [*iterate()] if how == "call" else iterate()
+
+    def second(environ: Any, start_response: Any) -> Any:
+        called.append(environ["wsgi.input"].read())
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"stored"]
+
+    seen = drive(Cascade(first, then=[second], replay=100), make_environ("POST", body=b"x" * 1000))
+    assert (seen.error, seen.status, seen.body, called) == (None, "404 Not Found", b"nothing here", [])
+    seen = drive(Cascade(first, then=[second], replay=1000), make_environ("POST", body=b"x" * 1000))
+    assert (seen.status, seen.body, called) == ("200 OK", b"stored", [b"x" * 1000])
