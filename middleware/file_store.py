@@ -79,6 +79,12 @@ class FileStore:
             if fd >= 0:
                 os.close(fd)
 
+    def shows(self, folder: str, entry: os.DirEntry[str]) -> bool:
+        """Whether what stands at an entry of a folder can be opened by its name, so far as that is about links."""
+        if "\\" in entry.name or (_WINDOWS and ":" in entry.name):
+            return False
+        return not entry.is_symlink() or self._may(os.path.join(folder, entry.name), entry.stat())
+
     def _may(self, path: str, opened: os.stat_result) -> bool:
         if self._symlinks == "any":
             return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable
 from html import escape
 from urllib.parse import quote
 
@@ -21,9 +22,14 @@ _STYLE = (
 )
 
 
-def listing(folder: str, title: str, *, hidden: bool, most: int, up: bool) -> bytes:
-    """The page for a folder: folders first, then files, by name. Raises OSError when it cannot be read."""
-    entries, left_out = _entries(folder, hidden, most)
+def listing(
+    folder: str, title: str, *, shows: Callable[[os.DirEntry[str]], bool], hidden: bool, most: int, up: bool
+) -> bytes:
+    """The page for a folder: folders first, then files, by name. Raises OSError when it cannot be read.
+
+    `shows` says which entries are nobody's secret: a link may lead to what is not served.
+    """
+    entries, left_out = _entries(folder, shows, hidden, most)
     rows = [_row("..", "../", None, None)] if up else []
     for name, status in entries:
         is_folder = stat.S_ISDIR(status.st_mode)
@@ -40,7 +46,9 @@ def listing(folder: str, title: str, *, hidden: bool, most: int, up: bool) -> by
     ).encode("utf-8", "replace")
 
 
-def _entries(folder: str, hidden: bool, most: int) -> tuple[list[tuple[str, os.stat_result]], int]:
+def _entries(
+    folder: str, shows: Callable[[os.DirEntry[str]], bool], hidden: bool, most: int
+) -> tuple[list[tuple[str, os.stat_result]], int]:
     found = []
     count = 0
     with os.scandir(folder) as entries:
@@ -52,9 +60,10 @@ def _entries(folder: str, hidden: bool, most: int) -> tuple[list[tuple[str, os.s
                 continue
             try:
                 status = entry.stat()
+                shown = shows(entry)
             except OSError:  # a link to nowhere
                 continue
-            if stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
+            if shown and (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
                 found.append((entry.name, status))
     found.sort(key=lambda pair: (not stat.S_ISDIR(pair[1].st_mode), pair[0].lower(), pair[0]))
     return found, max(0, count - most)

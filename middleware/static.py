@@ -37,6 +37,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wsgikit.errors import ConfigError
@@ -149,9 +150,10 @@ class Static:
     ) -> Iterable[bytes]:
         from wsgikit.middleware.listing import listing
 
+        shows = partial(self.store.shows, folder.path)
         title = "/" + "".join(f"{name}/" for name in names)
         try:
-            body = listing(folder.path, title, hidden=self.hidden, most=_LISTED, up=bool(names))
+            body = listing(folder.path, title, shows=shows, hidden=self.hidden, most=_LISTED, up=bool(names))
         except OSError:
             return self._other(environ, start_response, 404)
         fields = [

@@ -354,6 +354,19 @@ def test_a_listing_shows_what_can_be_had_and_escapes_names(site: Path) -> None:
     assert ask(site, "/sub/", options={"listing": True}).body == b"<p>sub"
 
 
+@pytest.mark.parametrize(("symlinks", "shown"), [("inside", 1), ("none", 0), ("any", 3)])
+def test_a_listing_does_not_tell_of_what_links_lead_to_outside(site: Path, symlinks: str, shown: int) -> None:
+    (site.parent / "secret.key").write_text("0123456789" * 1000)
+    os.symlink(site.parent / "secret.key", site / "empty" / "zz1")
+    os.symlink(site.parent, site / "empty" / "zz2")
+    os.symlink(site / "a.txt", site / "empty" / "zz3")
+    (site / "empty" / "back\\slash").write_text("x")
+    page = ask(site, "/empty/", options={"listing": True, "symlinks": symlinks}).body.decode()
+    assert page.count('href="./zz') == shown
+    assert ("9.8 KiB" in page) == (symlinks == "any")
+    assert "slash" not in page
+
+
 def test_names_that_are_no_utf8_are_listed_and_served(site: Path) -> None:
     with open(os.fsencode(site) + b"/caf\xe9.txt", "wb") as file:
         file.write(b"latin")
