@@ -16,7 +16,7 @@ from wsgikit.errors import Disconnected
 from wsgikit.middleware.amounts import address, within
 from wsgikit.middleware.forward_fields import Fields, client_fields, connection_options
 from wsgikit.middleware.forward_settings import ForwardSettings
-from wsgikit.middleware.router.target import SAFE_IN_PATH, raw_parts
+from wsgikit.middleware.router.target import SAFE_IN_PATH, raw_parts, raw_target
 from wsgikit.wire.http11.grammar import TARGET_RUN, TOKEN
 
 _BLOCK = 64 * 1024
@@ -215,7 +215,9 @@ def target(environ: dict[str, Any], *, whole: bool = False) -> bytes:
         parts = quote(script, SAFE_IN_PATH, "latin-1"), quote(info, SAFE_IN_PATH, "latin-1")
     text = parts[0] + parts[1] if whole else parts[1]
     query_text = environ.get("QUERY_STRING", "")
-    made = (f"{text}?{query_text}" if query_text else text).encode("latin-1")
+    # an empty query is not the same as none (RFC 3986 6.2.3), but the environ shows no difference
+    question = query_text or raw_target(environ).endswith("?")
+    made = (f"{text}?{query_text}" if question else text).encode("latin-1")
     if TARGET_RUN.fullmatch(made) is None:  # another server's parser takes more than ours
         made = quote(made, _SAFE_IN_QUERY).encode("ascii")
     return made

@@ -45,6 +45,8 @@ def field(request: object, name: str) -> list[bytes]:
         (b"/b%C3%BCro/x", "/b\xc3\xbcro", b"/x", b"/b%C3%BCro/x"),
         (b"//a", "", b"//a", b"//a"),
         (b"/?", "", b"/?", b"/?"),
+        (b"/a%3f?", "", b"/a%3f?", b"/a%3f?"),
+        (b"/api/%3f?", "/api", b"/%3f?", b"/api/%3f?"),
         (b"http://shop.example/a%2Fb?x", "", b"/a%2Fb?x", b"/a%2Fb?x"),
     ],
 )
