@@ -132,6 +132,8 @@ class Urls:
             (self._scheme, _bare(self._front, self._scheme)),
             (origin.scheme, _bare(endpoint, origin.scheme)),
             (origin.scheme, _bare(asked, origin.scheme)),
+            # the host that was asked for with the port it came in at: what nginx makes of `return 301 /path`
+            (origin.scheme, _bare(f"{_without_port(asked)}:{origin.port}", origin.scheme)),
         }
         self._hosts = {endpoint.partition(":")[0], origin.host}
 
@@ -168,6 +170,11 @@ class Urls:
             return f"; {name}={self._domain}"
         # a cookie for the endpoint's own name would be refused by the client: it becomes one for this host alone
         return "" if value.lstrip(".").lower() in self._hosts else match[0]
+
+
+def _without_port(authority: str) -> str:
+    host, colon, port = authority.rpartition(":")
+    return host if colon and port.isdecimal() else authority
 
 
 def _bare(authority: str, scheme: str) -> str:

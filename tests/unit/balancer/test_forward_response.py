@@ -84,6 +84,8 @@ def urls(script: str = "", base: str = "", *, client: str = "https", up: str = "
         ("http://shop.example/x", "https://shop.example/x", "https://shop.example/api/x"),
         ("http://SHOP.example:80/x", "https://shop.example/x", "https://shop.example/api/x"),
         ("https://shop.example/x", "https://shop.example/x", "https://shop.example/api/x"),
+        ("http://shop.example:8000/x", "https://shop.example/x", "https://shop.example/api/x"),
+        ("http://shop.example:8001/x", "http://shop.example:8001/x", "http://shop.example:8001/x"),
         # paths
         ("/x?a=/b", "/x?a=/b", "/api/x?a=/b"),
         ("/", "/", "/api/"),
