@@ -12,7 +12,8 @@ Options
     checks     name -> a function without arguments, or "package.module:function". It fails by raising or by returning
                False. It has to come back soon by itself: nothing can stop a thread
     cache      how long a result is used again, by each worker ("1s"), so that probes cannot load a database
-    detail     addresses that get each check's result; others get the sum alone (["127.0.0.1", "::1"])
+    detail     addresses that get each check's result; others get the sum alone (["127.0.0.1", "::1"]). Behind a proxy
+               put ProxyHeaders outside this layer, or everybody is the proxy
 
 GET and HEAD alone; other methods go to the app. Answers are JSON, `no-store`, and say nothing about the machine. Notes
 `route` for the access log, so that probes can be told from visits.
@@ -41,7 +42,7 @@ __all__ = ["Health"]
 class Health:
     """Answers probes. See the module for the options."""
 
-    traits = frozenset[str]()
+    traits = frozenset({"by-address"})
 
     def __init__(
         self,

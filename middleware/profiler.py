@@ -9,7 +9,8 @@ Options
     keep         most files in the directory; the oldest goes first (100)
     every        profile each n-th request without being asked; 0: only where asked (0)
     header       the request field that asks ("X-Profile"); "" for none
-    allow        addresses that may ask (["127.0.0.1", "::1"])
+    allow        addresses that may ask (["127.0.0.1", "::1"]). Behind a proxy put ProxyHeaders outside this layer, or
+                 everybody is the proxy
     sort         order of the table: "cumulative", "tottime", "calls" ("cumulative")
     lines        rows of the table (30)
     logger       name of the logger, level INFO ("wsgikit.profiler")
@@ -26,6 +27,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -71,7 +73,7 @@ _TURN = _Turn()
 class Profiler:
     """Profiles requests. See the module for the options."""
 
-    traits = frozenset[str]()
+    traits = frozenset({"by-address"})
 
     def __init__(
         self,
@@ -99,7 +101,7 @@ class Profiler:
         self.sort = choice(sort, "sort", ("cumulative", "tottime", "calls"))
         self.lines = whole(lines, "lines", 1)
         self.logger = logging.getLogger(logger)
-        self.numbers = count(1)
+        self.requests, self.files = count(1), count(1)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if not self._asked(environ):
@@ -110,7 +112,7 @@ class Profiler:
         return wrap(run.app, environ, start_response, on_close=run.over)
 
     def _asked(self, environ: WSGIEnvironment) -> bool:
-        if self.every and next(self.numbers) % self.every == 0:
+        if self.every and next(self.requests) % self.every == 0:
             return True
         return bool(self.key) and self.key in environ and within(address(environ.get("REMOTE_ADDR", "")), self.allow)
 
@@ -137,6 +139,8 @@ class _Run:
         try:
             milliseconds = round((perf_counter() - self._started) * 1000)
             self._owner.logger.info("%s", self._report(response.environ, milliseconds))
+        except OSError as error:
+            self._owner.logger.warning("cannot keep a profile: %s", error)
         finally:
             _TURN.give_back()
 
@@ -148,7 +152,7 @@ class _Run:
             return f"{title}\n{_table(self._profile, owner.sort, owner.lines)}"
         words = re.sub(r"[^A-Za-z0-9_-]+", "-", path).strip("-")[:80] or "root"
         method = re.sub(r"[^A-Z]", "", environ.get("REQUEST_METHOD", ""))[:20]
-        name = f"{method}.{words}.{milliseconds}ms.{os.getpid()}-{next(owner.numbers)}.prof"
+        name = f"{method}.{words}.{milliseconds}ms.{os.getpid()}-{next(owner.files)}.prof"
         self._profile.dump_stats(os.path.join(owner.directory, name))
         _thin_out(owner.directory, owner.keep)
         return f"{title} -> {name}"
@@ -188,9 +192,11 @@ def _table(profile: Profile, sort: str, lines: int) -> str:
 
 def _thin_out(directory: str, keep: int) -> None:
     with os.scandir(directory) as entries:
-        files = [(entry.stat().st_mtime_ns, entry.path) for entry in entries if entry.name.endswith(".prof")]
+        paths = [entry.path for entry in entries if entry.name.endswith(".prof")]
+    files = []
+    for path in paths:
+        with suppress(FileNotFoundError):  # another worker was faster
+            files.append((os.stat(path).st_mtime_ns, path))
     for _, path in sorted(files)[: max(0, len(files) - keep)]:
-        try:
+        with suppress(FileNotFoundError):
             os.unlink(path)
-        except FileNotFoundError:  # another worker was faster
-            pass

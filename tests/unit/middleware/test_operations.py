@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pstats
 import threading
 from pathlib import Path
@@ -20,8 +21,10 @@ from wsgikit.middleware.access_log import AccessLog
 from wsgikit.middleware.health import Health
 from wsgikit.middleware.maintenance import Maintenance
 from wsgikit.middleware.profiler import Profiler
+from wsgikit.middleware.proxy_headers import ProxyHeaders
 from wsgikit.middleware.request_id import RequestId
 from wsgikit.middleware.security_headers import SecurityHeaders
+from wsgikit.middleware.stack import Stack, StackOrderWarning, Use
 from wsgikit.middleware.timing import Timing
 
 
@@ -31,6 +34,12 @@ def hello(environ: Any, start_response: Any) -> Any:
 
 
 # Maintenance -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Profiler, Health])
+def test_what_addresses_may_see_stands_inside_of_who_sets_them(kind: Any) -> None:
+    with pytest.warns(StackOrderWarning, match="would see the proxy's address"):
+        Stack(hello, [Use(kind), Use(ProxyHeaders)])
 
 
 def test_a_file_closes_and_opens_the_site(tmp_path: Path) -> None:
@@ -246,6 +255,26 @@ def test_a_response_that_is_dropped_without_close_frees_the_profiler(tmp_path: P
     next(iter(layer(make_environ(), lambda *arguments: bytes)))
     drive(layer)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_every_nth_is_every_nth_also_where_files_are_numbered(tmp_path: Path) -> None:
+    layer = Profiler(working, directory=str(tmp_path), every=2)
+    for _ in range(8):
+        drive(layer)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_profile_that_cannot_be_kept_is_no_failure_of_the_request(tmp_path: Path, caplog: Any) -> None:
+    (tmp_path / "gone").mkdir()
+    layer = Profiler(working, directory=str(tmp_path / "gone"), every=1)
+    (tmp_path / "gone").rmdir()
+    seen = drive(layer)
+    assert (seen.error, seen.body) == (None, b"onetwo")
+    assert "cannot keep a profile" in caplog.text
+    (tmp_path / "gone").mkdir()
+    os.symlink("nowhere", tmp_path / "gone" / "broken.prof")  # as when another worker has just thinned them out
+    assert drive(layer).error is None
+    assert len(list((tmp_path / "gone").glob("GET*"))) == 1
 
 
 def test_a_profiler_needs_a_folder_that_is_there() -> None:
