@@ -121,12 +121,20 @@ def _origins(origins: Sequence[str]) -> tuple[frozenset[str], tuple[re.Pattern[s
             raise ConfigError("origins: '*' stands for all origins and so has to stand alone")
         if origin != "null" and not _ORIGIN.match(origin):
             raise ConfigError(f"origins has {origin!r} in it: write 'https://name' or 'https://*.name', without a path")
-        if "*" in origin:
-            names = re.escape(origin.lower()).replace(r"\*", r"[a-z0-9.-]+")
-            patterns.append(re.compile(names))
-        else:
-            exact.add(origin.lower())
+        for form in _forms(origin.lower()):
+            if "*" in form:
+                patterns.append(re.compile(re.escape(form).replace(r"\*", r"[a-z0-9.-]+")))
+            else:
+                exact.add(form)
     return frozenset(exact), tuple(patterns)
+
+
+def _forms(origin: str) -> tuple[str, ...]:
+    """An origin as written, and as browsers send it: without its scheme's own port (RFC 6454 6.2)."""
+    for end, scheme in ((":443", "https://"), (":80", "http://")):
+        if origin.startswith(scheme) and origin.endswith(end):
+            return origin, origin.removesuffix(end)
+    return (origin,)
 
 
 def _tokens(values: Sequence[str], option: str) -> tuple[str, ...]:
