@@ -35,8 +35,9 @@ class FilePart:
 class Output:
     """Unsent bytes of one connection, in order.
 
-    `memory` and `spool` are the limits in bytes; `waiting` counts what is queued in memory, `spooled` in the file. The
-    file is written from its start again once all of it was sent, so that it is not larger than its limit and a block.
+    `memory` and `spool` are the limits in bytes; `waiting` counts what is queued in memory, `spooled` in the file. A
+    new file begins once all of the one before was sent, so that none is larger than its limit and a block. It is never
+    written over: the kernel sends its pages later, as they are then (sendfile does not copy).
     """
 
     __slots__ = (
@@ -141,9 +142,7 @@ class Output:
             if isinstance(part, FilePart):
                 part.close()
                 if not self.spooled:
-                    self._spool_end = 0
-        if not self and self._spool is not None:
-            self._drop_spool()
+                    self._drop_spool()
         return total
 
     def _drain_file(self, part: FilePart, send_file: Callable[[int, int, int], int]) -> int:
@@ -167,8 +166,7 @@ class Output:
         self._parts.clear()
         self._tail = bytearray()
         self.waiting = self.spooled = 0
-        if self._spool is not None:
-            self._drop_spool()
+        self._drop_spool()
 
     def _drop_spool(self) -> None:
         if self._spool is not None:

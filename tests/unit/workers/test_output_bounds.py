@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tracemalloc
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgikit.workers.output import Output
+from wsgikit.workers.stream import PlainStream
 
 
 class Sieve:
@@ -117,3 +119,31 @@ def test_the_first_block_is_offered_again_as_it_was() -> None:
     output.drain(offer, lambda fd, offset, left: 0)
     assert offers == [b"a" * 300_000] * 2
     output.clear()
+
+
+def test_what_the_kernel_has_not_sent_yet_is_not_written_over() -> None:
+    """sendfile() queues pages of the file, not copies: a file that is used again changes what is on its way."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(listener.getsockname())
+    served, _ = listener.accept()
+    served.setblocking(False)
+    with listener, client, served:
+        stream, output = PlainStream(served), Output(1000, 100_000, "")
+        sent = received = 0
+        while sent < 4_000_000:
+            while output.room():
+                output.add(bytes([sent // 5000 % 256]) * 5000)
+                sent += 5000
+            if not output.drain(stream.send, stream.send_file):
+                received += len(check(client.recv(100_000), received))
+        while received < sent:
+            output.drain(stream.send, stream.send_file)
+            received += len(check(client.recv(100_000), received))
+
+
+def check(data: bytes, position: int) -> bytes:
+    wrong = next((at for at, byte in enumerate(data, position) if byte != at // 5000 % 256), None)
+    assert wrong is None, f"wrong from {wrong} on"
+    return data
