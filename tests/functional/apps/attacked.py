@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 import time
 
 import many_sided
@@ -55,6 +57,57 @@ def late_reader(environ, start_response):
     body = environ["wsgi.input"].read()
     start_response("200 OK", [])
     return [body]
+
+
+OPENED, CLOSED = [0], [0]  # response bodies, over the life of the worker
+
+
+def pattern(seed, size):
+    block = hashlib.sha256(seed.encode()).digest() * 64
+    return (block * (size // len(block) + 1))[:size]
+
+
+class Counted:
+    """A body that counts its own close()."""
+
+    def __init__(self, blocks):
+        self.blocks = blocks
+        OPENED[0] += 1
+
+    def __iter__(self):
+        return iter(self.blocks)
+
+    def close(self):
+        CLOSED[0] += 1
+
+
+def made(environ, start_response):
+    """The query: seed,size,style,pause. Always the same bytes for the same seed and size."""
+    seed, size, style, pause = environ["QUERY_STRING"].split(",")
+    data = pattern(seed, int(size))
+    time.sleep(float(pause))
+    if style == "file":
+        file = tempfile.TemporaryFile()
+        file.write(data)
+        file.seek(0)
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](file)
+    if style == "write":
+        write = start_response("200 OK", [])
+        for start in range(0, len(data), 9000):
+            write(data[start : start + 9000])
+        return Counted([])
+    start_response("200 OK", [("Content-Length", size)] if style == "length" else [])
+    if style == "list":
+        return [data[:100], data[100:]]
+    step = 700 if style == "small" else 20_000
+    return Counted(data[start : start + step] for start in range(0, len(data), step))
+
+
+def balance(environ, start_response):
+    """How many bodies were opened and not closed."""
+    start_response("200 OK", [])
+    return [str(OPENED[0] - CLOSED[0]).encode()]
 
 
 UPGRADE = [("Upgrade", "x"), ("Connection", "upgrade")]
