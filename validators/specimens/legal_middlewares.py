@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from itertools import count
 from typing import Any
 
 from wsgikit.validators.specimens.middleware_parts import Closing, edit
 from wsgikit.validators.specimens.model import legal
+
+_CALLS = count()
 
 
 @legal(seen_by="middleware")
@@ -22,6 +25,12 @@ def wraps_every_block(app: Any) -> Any:
 @legal(seen_by="middleware")
 def adds_a_header(app: Any) -> Any:
     return edit(app, lambda headers: [*headers, ("X-Frame-Options", "DENY")])
+
+
+@legal(seen_by="middleware")
+def tells_a_coarse_time(app: Any) -> Any:
+    # mostly the same for two requests that follow each other, so that it looks like an answer to what was different
+    return edit(app, lambda headers: [*headers, ("X-Took", "0.1" if next(_CALLS) % 5 == 4 else "0.0")])
 
 
 @legal(seen_by="middleware")
