@@ -110,7 +110,7 @@ class GatewayCall:
         finally:
             if not isinstance(stream, StreamInput):
                 stream.close()
-        if service.record is not None:
+        if service.record is not None and not exchange.replaced:
             self._log(head, environ, facts, now)
         return exchange
 

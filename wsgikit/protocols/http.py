@@ -187,7 +187,7 @@ class HttpProtocol:
         finally:
             if self.body is not None and not isinstance(stream, StreamInput):
                 stream.close()
-        if service.record is not None:
+        if service.record is not None and not exchange.replaced:
             self._log(environ, facts, exchange, now)
         if takeover is not None and takeover.taken:
             return Action.TAKEN

@@ -110,7 +110,9 @@ def hinting(environ: dict[str, Any], start_response: Callable[..., Any]) -> list
 def test_nothing_follows_the_504_of_a_request_that_was_given_up(app: Any, body: str, request_: bytes) -> None:
     """The deadline strikes at the moment in which the app asks for something that sends."""
     link = PaperLink(app, strikes=1, later=b"12345", body=body)
+    link.protocol.service.record = (accesses := []).append
     assert link.take(request_) == Action.LINGER  # and no reset, which would take the 504 from the client
+    assert [access.status for access in accesses] == ["504 Gateway Timeout"]
     assert link.sent.startswith(b"HTTP/1.1 504 ")
     assert link.sent.count(b"HTTP/1.1") == 1
     assert not link.aborted
