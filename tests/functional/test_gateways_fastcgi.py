@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import fastcgi_peer as peer
 import pytest
 
 from wsgikit.errors import Disconnected, PeerTimeout
-from wsgikit.testing import RawClient
+from wsgikit.testing import RawClient, ServerProcess
 from wsgikit.wire.fastcgi import Kind, Verdict, format_pairs, format_record
 
 FASTCGI = "fastcgi://{host}:{port}"
+APPS = Path(__file__).parent / "apps"
 
 
-def test_requests_of_one_connection_run_at_once(serving) -> None:
-    server = serving("--threads", "6", bind=FASTCGI)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[ServerProcess]:
+    """For tests that need nothing special."""
+    served = tmp_path_factory.mktemp("served") / "file"
+    served.write_bytes(random.Random(3).randbytes(700_001))
+    options = ("--threads", "6", "--idle-grace", "0", "--config", "")
+    command = [sys.executable, "-m", "wsgikit", "serve", "many_sided:app", "-b", FASTCGI, "--pythonpath", str(APPS)]
+    with ServerProcess([*command, *options], env={"SERVED_FILE": str(served)}) as process:
+        yield process
+
+
+def test_requests_of_one_connection_run_at_once(server) -> None:
     with peer.Peer(server.address) as front:
         begun = time.monotonic()
         front.send(peer.request("/sleep?1.0", 1))
@@ -33,7 +48,7 @@ def test_requests_of_one_connection_run_at_once(serving) -> None:
         assert {answers[number].body for number in range(1, 7)} == {b"hello"}
 
 
-@pytest.mark.parametrize("options", [("--poller", "epoll"), ("--poller", "selectors"), ("--threads", "1")])
+@pytest.mark.parametrize("options", [("--poller", "selectors"), ("--threads", "1")], ids=["selectors", "one thread"])
 def test_a_hundred_requests_mixed_with_their_bodies(serving, options) -> None:
     """Numbers are used again as soon as their requests have ended; records of all requests are shuffled."""
     server = serving(*options, bind=FASTCGI)
@@ -99,6 +114,7 @@ def test_past_both_limits_only_the_app_waits(serving) -> None:
         assert (len(answers[1].body), len(answers[2].body)) == (4000000, 4000000)
 
 
+@pytest.mark.soak
 def test_a_web_server_that_takes_nothing_is_cut_off(serving) -> None:
     options = ("--output-memory", "64KiB", "--output-spool", "64KiB", "--send-timeout", "600ms", "--threads", "2")
     server = serving(*options, bind=FASTCGI)
@@ -138,8 +154,7 @@ def test_the_keep_alive_flag_is_obeyed(serving) -> None:
         assert time.monotonic() - begun > 0.5
 
 
-def test_an_aborted_request_ends_early(serving) -> None:
-    server = serving("--threads", "3", bind=FASTCGI)
+def test_an_aborted_request_ends_early(server) -> None:
     with peer.Peer(server.address) as front:
         front.send(peer.request("/wait_for_leave", 1))
         front.send(peer.request("/hello", 2))
@@ -151,8 +166,7 @@ def test_an_aborted_request_ends_early(serving) -> None:
         assert answers[1].stdout == b""
 
 
-def test_the_web_server_closes_while_apps_run(serving) -> None:
-    server = serving("--threads", "4", bind=FASTCGI)
+def test_the_web_server_closes_while_apps_run(server) -> None:
     front = peer.Peer(server.address)
     front.send(peer.request("/wait_for_leave", 1), peer.request("/sleep?0.2", 2), peer.request("/big?5000000", 3))
     front.wait()
@@ -172,8 +186,7 @@ def test_a_slow_app_is_interrupted_and_its_neighbours_are_not(serving) -> None:
         assert front.ask("/hello").body == b"hello", "the connection lives on"
 
 
-def test_a_response_that_breaks_off_gets_no_end(serving) -> None:
-    server = serving("--threads", "3", bind=FASTCGI)
+def test_a_response_that_breaks_off_gets_no_end(server) -> None:
     with peer.Peer(server.address) as front:
         front.send(peer.request("/sleep?0.5", 1), peer.request("/fail_late", 2))
         answers = front.read_to_the_end()
@@ -191,6 +204,7 @@ def test_slow_params_and_bodies_are_408(serving) -> None:
         assert front.ask("/hello").body == b"hello"
 
 
+@pytest.mark.soak
 def test_floods_of_records_cost_neither_memory_nor_neighbours(serving) -> None:
     server = serving("--threads", "2", bind=FASTCGI)
     nothing = format_record(Kind.STDIN, 9, b"") * 8000
@@ -230,12 +244,9 @@ def test_too_many_requests_on_one_connection(serving) -> None:
         assert answers[1].body == answers[2].body == b"hello"
 
 
-def test_files_go_out_as_records(serving, tmp_path) -> None:
-    content = random.Random(3).randbytes(700_001)
-    (tmp_path / "served").write_bytes(content)
-    server = serving(bind=FASTCGI, env={"SERVED_FILE": str(tmp_path / "served")})
+def test_files_go_out_as_records(server) -> None:
     with peer.Peer(server.address) as front:
-        assert front.ask("/file").body == content
+        assert front.ask("/file").body == random.Random(3).randbytes(700_001)
 
 
 def test_stopping_finishes_what_is_under_way_and_drops_no_request(serving) -> None:
@@ -255,13 +266,8 @@ def test_stopping_finishes_what_is_under_way_and_drops_no_request(serving) -> No
 
 def test_a_listening_socket_on_descriptor_0(tmp_path) -> None:
     """As spawn-fcgi, lighttpd and mod_fcgid start programs (section 2.2)."""
-    import os
-    import subprocess
-    import sys
-
     listening = socket.create_server(("127.0.0.1", 0))
     address = listening.getsockname()
-    apps = Path(__file__).parent / "apps"
     command = [
         sys.executable,
         "-m",
@@ -271,7 +277,7 @@ def test_a_listening_socket_on_descriptor_0(tmp_path) -> None:
         "-b",
         "fastcgi+fd://0",
         "--pythonpath",
-        str(apps),
+        str(APPS),
     ]
     with subprocess.Popen(
         command,
@@ -291,8 +297,7 @@ def test_a_listening_socket_on_descriptor_0(tmp_path) -> None:
             process.stderr.read()
 
 
-def test_http_on_a_fastcgi_port_is_told_apart(serving) -> None:
-    server = serving(bind=FASTCGI)
+def test_http_on_a_fastcgi_port_is_told_apart(server) -> None:
     with RawClient(server.address) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert client.read_until_close() == b""

@@ -15,19 +15,21 @@ descriptor 1, which nobody else may write to meanwhile. It must not know command
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
+from types import FrameType
 from typing import Any, BinaryIO
 from wsgiref.types import WSGIApplication
 
 from wsgikit.errors import Disconnected, ProtocolError
 from wsgikit.protocols.cgi_environ import build
 from wsgikit.protocols.cgi_exchange import GatewayExchange, own_answer
-from wsgikit.wire.cgi import read_request
+from wsgikit.wire.cgi import mend_slashes, read_request, unquote_path
 from wsgikit.wire.http11 import Head
 from wsgikit.wsgi.environ import template
 from wsgikit.wsgi.error_stream import ErrorStream
-from wsgikit.wsgi.respond import respond
+from wsgikit.wsgi.respond import RequestTimeout, respond
 from wsgikit.wsgi.stream_input import StreamInput
 
 _BLOCK = 64 * 1024
@@ -109,11 +111,18 @@ def run_cgi(
     output = os.dup(1)
     os.dup2(2, 1)
     pipe = Pipe(output)
+    # what a web server does when its client has left, or its patience is over: close() is to run all the same
+    signal.signal(signal.SIGTERM, _leave)
     try:
         _answer(app, os.environb if environ is None else environ, pipe, script_name)
     finally:
         os.close(output)
     return 1 if pipe.broken else 0
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough, and the end must not be interrupted
+    raise RequestTimeout
 
 
 def _answer(app: WSGIApplication, given: Mapping[bytes, bytes], pipe: Pipe, script_name: str | None) -> None:
@@ -124,7 +133,8 @@ def _answer(app: WSGIApplication, given: Mapping[bytes, bytes], pipe: Pipe, scri
         pipe.send(own_answer(error.status, error))
         return
     script = variables.get(b"SCRIPT_NAME", b"") if script_name is None else script_name.encode("utf-8")
-    environ = build(_base(), head, variables, (script.rstrip(b"/"), variables.get(b"PATH_INFO", b"")))
+    paths = mend_slashes(script.rstrip(b"/"), variables.get(b"PATH_INFO", b""), unquote_path(head.path))
+    environ = build(_base(), head, variables, paths)
     exchange = GatewayExchange(pipe, head.method, http=False)
     environ["wsgi.input"] = StreamInput(Body(0, _length(head, given)).pull)
     environ["wsgikit.on_close"] = exchange.on_close

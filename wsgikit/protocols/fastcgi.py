@@ -66,11 +66,25 @@ class Carriage(Protocol):
     def end(self) -> None:
         """Close once all requests have ended and everything is sent."""
 
+    def abort(self) -> None:
+        """Reset the connection."""
+
 
 class FastcgiProtocol:
     """One connection's FastCGI side. `calls`: all requests by number; `incomplete`: those that cannot run yet."""
 
-    __slots__ = ("broken", "calls", "expects_more", "incomplete", "limits", "link", "polled", "reader", "service")
+    __slots__ = (
+        "broken",
+        "calls",
+        "expects_more",
+        "incomplete",
+        "limits",
+        "link",
+        "polled",
+        "reader",
+        "service",
+        "shared",
+    )
 
     body = None  # of a connection as a whole; its requests have theirs
     head = None
@@ -84,6 +98,7 @@ class FastcgiProtocol:
         self.incomplete: dict[int, FastcgiCall] = {}
         self.broken = False  # nothing more can be understood, or is wanted
         self.expects_more = False  # the web server may still be sending what nobody reads
+        self.shared = False  # the web server has several requests on this connection at a time
         self.polled = 0.0
 
     # Records in
@@ -133,6 +148,7 @@ class FastcgiProtocol:
         if verdict != Verdict.COMPLETE:
             self.link.reply(format_end(number, verdict))
             return
+        self.shared = self.shared or bool(self.calls)
         call = FastcgiCall(self, number, begin.role, keep=begin.keep)
         self.calls[number] = self.incomplete[number] = call
 
@@ -184,9 +200,17 @@ class FastcgiProtocol:
                 call.close()
 
     def condemn(self) -> None:
-        """A response was broken off, which only the end of the connection can say. Called by the request's thread."""
+        """A response was broken off, which only the end of the connection can say. Called by the request's thread.
+
+        A reset, as over HTTP: nginx takes an orderly end for the end of a response without a length. But a reset would
+        take responses of other requests with it that the web server has not read yet; who sends several requests on
+        one connection looks for END_REQUEST, and will miss it.
+        """
         self.expects_more = True
-        self.link.end()
+        if self.shared:
+            self.link.end()
+        else:
+            self.link.abort()
 
     def due(self, idle_until: float) -> float:
         """Monotonic seconds at which `expire` is to be called, if nothing comes before."""

@@ -136,6 +136,9 @@ def test_quoting_comes_back(path) -> None:
         (b"/", None, b"/", b"lighttpd/1.4.69", (b"", b"/")),
         (b"/", b"cart", b"/cart", b"lighttpd/1.4.69", (b"", b"/cart")),
         (b"/shop/", b"cart", b"/shop/cart", b"x", (b"/shop", b"/cart")),
+        (b"/a%2Fb c", None, b"/a/b c", b"Apache/2.4", (b"", b"/a/b c")),
+        (b"/a%2Fb", None, b"/a%2Fb", b"Apache/2.4", (b"", b"/a%2Fb")),
+        (b"/shop", b"/a%2fb", b"/shop/a/b", b"Apache/2.4", (b"/shop", b"/a/b")),
     ],
 )
 def test_where_servers_put_the_path(script, info, path, server, split) -> None:

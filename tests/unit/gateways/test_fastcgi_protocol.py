@@ -29,7 +29,10 @@ class Carriage:
         self.answers = peer.Answers()
         self.waiting: list[Any] = []
         self.sends = 0
-        self.ended = self.gone = False
+        self.ended = self.gone = self.reset = False
+
+    def abort(self) -> None:
+        self.reset = True
 
     def send(self, data: bytes) -> None:
         if self.gone:
@@ -193,8 +196,12 @@ def test_an_app_that_fails_is_answered_and_one_that_breaks_off_gets_no_end() -> 
         assert carriage.answers[1].body == sent
         assert carriage.answers[1].end is None, "a response that was cut short must not look whole"
         assert carriage.answers[2].body == b"hello", "its neighbours are served to their end"
-        assert carriage.ended
+        assert (carriage.ended, carriage.reset) == (True, False)
         assert protocol.idle
+        protocol, carriage = make()
+        protocol.receive(peer.request(path))
+        carriage.run_all()
+        assert (carriage.ended, carriage.reset) == (False, True), "alone on the connection it is reset"
 
 
 @pytest.mark.parametrize("body", ["spool", "stream"])

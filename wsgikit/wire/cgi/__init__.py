@@ -9,7 +9,7 @@ response    response heads, as programs write them
 from __future__ import annotations
 
 from wsgikit.wire.cgi.limits import VariableLimits
-from wsgikit.wire.cgi.paths import quote_path, split_path, unquote_path
+from wsgikit.wire.cgi.paths import mend_slashes, quote_path, split_path, unquote_path
 from wsgikit.wire.cgi.request import Variables, read_request
 from wsgikit.wire.cgi.response import CgiResponse, parse_cgi_response, status_line
 
@@ -17,6 +17,7 @@ __all__ = [
     "CgiResponse",
     "VariableLimits",
     "Variables",
+    "mend_slashes",
     "parse_cgi_response",
     "quote_path",
     "read_request",

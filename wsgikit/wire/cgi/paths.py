@@ -11,8 +11,9 @@ Each server fills the two in its own way. For a request of `/shop/cart`, with th
     lighttpd, mod_fastcgi and mod_scgi         /shop          /cart         /shop    /cart
 
 So a server that cannot say where the app begins is believed to have sent the whole path, as an HTTP proxy does, and
-mounts are made here; one that does say so is followed. lighttpd leaves PATH_INFO out when it is empty, and is therefore
-told by its name. `docs/gateways.md` has the lines that make the others split.
+mounts are made here; one that does say so is followed. lighttpd leaves PATH_INFO out when it is empty, and is told by
+its name for that. `docs/gateways.md` has the lines that make the others split. Apache with `AllowEncodedSlashes
+NoDecode` leaves %2F in what is decoded otherwise; PATH_INFO gets the slash, as it does over HTTP.
 
 Owns that table. Must not know the wire: values in, values out.
 """
@@ -33,6 +34,17 @@ def split_path(script: bytes | None, info: bytes | None, path: bytes, server: by
     `script` and `info` are the variables, None where they are absent; `path` is the decoded path of REQUEST_URI, and
     `server` SERVER_SOFTWARE.
     """
+    return mend_slashes(*_split(script or b"", info or b"", path, server), path)
+
+
+def mend_slashes(script: bytes, info: bytes, path: bytes) -> tuple[bytes, bytes]:
+    """SCRIPT_NAME and PATH_INFO with slashes for %2F, where that makes them the decoded path of REQUEST_URI."""
+    if b"%" in script + info and script + info != path and _with_slashes(script + info) == path:
+        return _with_slashes(script), _with_slashes(info)
+    return script, info
+
+
+def _split(script: bytes, info: bytes, path: bytes, server: bytes) -> tuple[bytes, bytes]:
     if not info:
         if not script:
             return b"", path
@@ -47,6 +59,10 @@ def split_path(script: bytes | None, info: bytes | None, path: bytes, server: by
         # PEP 3333 lets SCRIPT_NAME + PATH_INFO make the path; the slash between them is PATH_INFO's
         script, info = script.rstrip(b"/"), info if info.startswith(b"/") else b"/" + info
     return script, info
+
+
+def _with_slashes(path: bytes) -> bytes:
+    return path.replace(b"%2F", b"/").replace(b"%2f", b"/")
 
 
 def unquote_path(path: bytes) -> bytes:

@@ -1,0 +1,129 @@
+"""Web servers from the system, started by the configuration files of examples/deploy in a folder and on ports of a
+test's own. Never the system's services."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from wsgikit.testing import accepts, free_port
+
+DEPLOY = Path(__file__).parents[2] / "examples" / "deploy"
+# What the files say, by what it is for.
+PORTS = {"front": "8080", "http": "8000", "fastcgi": "9000", "scgi": "4000", "uwsgi": "3031"}
+FOLDER = "/srv/shop"
+_PORT = re.compile(rf'(:|"port" => |server\.port = |Port" => ")({"|".join(PORTS.values())})\b')
+
+_COMMANDS = {
+    "nginx": ["nginx", "-p", "{folder}", "-c", "{file}", "-g", "daemon off;"],
+    "apache": ["apache2", "-d", "{folder}", "-f", "{file}", "-DFOREGROUND"],
+    "lighttpd": ["lighttpd", "-D", "-f", "{file}"],
+    "haproxy": ["haproxy", "-db", "-f", "{file}"],
+}
+
+
+def program(name: str) -> str | None:
+    """Where a program is; it may be in a folder that only root has on its path."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin")
+
+
+def missing(file: str) -> str:
+    """Why the front of a configuration file cannot be started here; "" when it can."""
+    name = _COMMANDS[file.partition("-")[0]][0]
+    return "" if program(name) else f"{name} is not installed"
+
+
+def public_folder() -> Path:
+    """A new folder that every user may see: servers that root starts give their rights up, and pytest's own folders are
+    closed to others."""
+    shared = "/tmp" if os.path.isdir("/tmp") else None
+    folder = Path(tempfile.mkdtemp(prefix="wsgikit-front-", dir=shared))
+    folder.chmod(0o755)
+    return folder
+
+
+class Front:
+    """A web server in the foreground. `port` is where it listens, `folder` stands for /srv/shop in its file.
+
+    The folder is readable by everybody: servers started by root give their rights up.
+    """
+
+    def __init__(self, file: str, ports: Mapping[str, int], *, scripts: Mapping[str, str] | None = None) -> None:
+        self.file = file
+        self.port = free_port()
+        self.folder = public_folder()
+        self._ports = {"front": self.port, **ports}
+        self._scripts = dict(scripts or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        for name, text in self._scripts.items():
+            path = self.folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            path.chmod(0o755)
+        config = self.folder / self.file
+        config.write_text(self.text())
+        command = _COMMANDS[self.file.partition("-")[0]]
+        found = [part.format(folder=self.folder, file=config) for part in command]
+        found[0] = program(found[0]) or found[0]
+        with (self.folder / "output").open("wb") as output:
+            self._process = subprocess.Popen(
+                found, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.folder, start_new_session=True
+            )
+        deadline = time.monotonic() + 15
+        while not accepts(("127.0.0.1", self.port)):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.file} does not start:\n{self.logs()}")
+            time.sleep(0.02)
+
+    def text(self) -> str:
+        """The file, with this test's ports and folder in place of those in it."""
+        text = (DEPLOY / self.file).read_text()
+        new = {PORTS[name]: str(number) for name, number in self._ports.items()}
+        text = _PORT.sub(lambda match: match[1] + new.get(match[2], match[2]), text)
+        return text.replace(FOLDER, str(self.folder))
+
+    def logs(self) -> str:
+        """What the server has printed and logged."""
+        names = ("output", "error.log")
+        return "\n".join(
+            (self.folder / name).read_text("utf-8", "replace") for name in names if (self.folder / name).exists()
+        )
+
+    def stop(self) -> None:
+        process = self._process
+        if process is not None:
+            # Nothing is lost with these processes, and some of them take seconds to leave by themselves.
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def cgi_script(app: str, *folders: str) -> str:
+    """A script of one line that runs an app as a CGI program, with this interpreter."""
+    options = " ".join(f"--pythonpath {folder}" for folder in folders)
+    return f"#!/usr/bin/env -S {sys.executable} -m wsgikit cgi {options} {app}\n"

@@ -1,0 +1,258 @@
+"""Real web servers in front of the real server, by the configuration files that examples/deploy shows.
+
+Every pair of server and wire goes through the same checks. What a server cannot carry stands in `ODDITIES`, with the
+reason; everything else must be as it is when nothing stands in front.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from web_fronts import Front, missing, public_folder
+
+from wsgikit.testing import RawClient, ServerProcess, free_port, wait_until_accepts
+from wsgikit.testing.response import Response
+
+APPS = Path(__file__).parent / "apps"
+WIRES = ("http", "fastcgi", "scgi", "uwsgi")
+FILES = [
+    *(f"{server}-{wire}.conf" for server in ("nginx", "apache", "lighttpd") for wire in WIRES),
+    "apache-cgi.conf",
+    "lighttpd-cgi.conf",
+    "haproxy-http.cfg",
+    "haproxy-fastcgi.cfg",
+]
+PACKAGE = Path(__file__).parents[2] / "wsgikit"
+
+ODDITIES = {
+    # A CGI program can only end its output, and nothing tells the server that there should have been more.
+    ("cut", "apache-cgi.conf"): "CGI",
+    ("short", "apache-cgi.conf"): "makes a length of its own",
+    ("cut", "lighttpd-cgi.conf"): "CGI",
+    # SCGI and uwsgi end a response without a length by closing; these servers take a reset for such an end.
+    ("cut", "apache-scgi.conf"): "takes a reset for the end",
+    ("cut", "apache-uwsgi.conf"): "takes a reset for the end",
+    # lighttpd 1.4.69 answers with what had come before the error, if it has not begun to answer, and gives it a length.
+    ("cut", "lighttpd-http.conf"): "keeps what had come",
+    ("cut", "lighttpd-fastcgi.conf"): "keeps what had come",
+    ("cut", "lighttpd-scgi.conf"): "keeps what had come",
+    ("cut", "lighttpd-uwsgi.conf"): "keeps what had come",
+    # These two want to know the length before they ask us, and answer 411.
+    ("chunked", "apache-scgi.conf"): "411",
+    ("chunked", "apache-uwsgi.conf"): "411",
+}
+
+
+@dataclass
+class Pair:
+    """A front, and what it is asked. `prefix`: where the app is mounted."""
+
+    file: str
+    front: Front
+    prefix: str
+    ticks: str
+
+    def ask(self, target: str, method: str = "GET", body: bytes = b"", *fields: str) -> Response:
+        with self.client() as client:
+            self.send(client, target, method, body, *fields)
+            return client.read_response(method)
+
+    def client(self) -> RawClient:
+        return RawClient(("127.0.0.1", self.front.port), timeout=15)
+
+    def send(self, client: RawClient, target: str, method: str = "GET", body: bytes = b"", *fields: str) -> None:
+        lines = [f"{method} {self.prefix}{target} HTTP/1.1", f"Host: 127.0.0.1:{self.front.port}", *fields]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        client.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+
+
+@pytest.fixture(scope="module")
+def ticks() -> Iterator[str]:
+    folder = public_folder()
+    folder.chmod(0o777)  # CGI programs run as another user
+    yield str(folder / "tick")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def server(ticks) -> Iterator[dict[str, int]]:
+    """One worker, all wires at once. The ports by wire."""
+    ports = {wire: free_port() for wire in WIRES if wire != "http"}
+    command = [sys.executable, "-m", "wsgikit", "serve", "behind_fronts:app", "--bind", "http://{host}:{port}"]
+    for wire, port in ports.items():
+        command += ["--bind", f"{wire}://127.0.0.1:{port}"]
+    command += ["--pythonpath", str(APPS), "--forwarded-allow-ips", "127.0.0.1", "--config", "", "--idle-grace", "0.1"]
+    with ServerProcess(command, env={"TICKS": ticks}) as process:
+        for port in ports.values():
+            wait_until_accepts(("127.0.0.1", port), 10)
+        yield {"http": process.port, **ports}
+
+
+@pytest.fixture(scope="module", params=FILES)
+def pair(request, server, ticks) -> Iterator[Pair]:
+    file: str = request.param
+    if missing(file):
+        pytest.skip(missing(file))
+    is_cgi = "-cgi." in file
+    with Front(file, server, scripts={"cgi-bin/shop.cgi": _script(ticks)} if is_cgi else None) as front:
+        if is_cgi:
+            _copy_package(front.folder)
+        yield Pair(file, front, "/shop" if is_cgi else "", ticks)
+
+
+def _script(ticks: str) -> str:
+    """A script of one line. Web servers that root starts run it as somebody who may not see root's folders."""
+    python = next((path for path in (os.path.realpath(sys.executable), "/usr/bin/python3") if _is_public(path)), "")
+    if not python:
+        pytest.skip("no interpreter that other users may run")
+    return f"#!/usr/bin/env -S TICKS={ticks} {python} -m wsgikit cgi behind_fronts:app\n"
+
+
+def _is_public(path: str) -> bool:
+    places = [Path(path), *Path(path).parents]
+    return all(place.exists() and place.stat().st_mode & 0o001 for place in places)
+
+
+def _copy_package(folder: Path) -> None:
+    """Scripts run as another user, who may not see the folder of this checkout."""
+    shutil.copytree(
+        PACKAGE, folder / "cgi-bin" / "wsgikit", symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(APPS / "behind_fronts.py", folder / "cgi-bin")
+
+
+def test_environ(pair: Pair) -> None:
+    answer = pair.ask("/environ/caf%C3%A9/a%2Fb%20c;d?x=1%2F&y=a+b", "POST", b"the body", "X-Some-Field: caf\xe9")
+    assert answer.status == 200, pair.front.logs()
+    seen = json.loads(answer.body)
+    path = "/environ/caf\xc3\xa9/a/b c;d"
+    expected = {
+        "REQUEST_METHOD": "POST",
+        "SCRIPT_NAME": pair.prefix,
+        "PATH_INFO": path,
+        "QUERY_STRING": "x=1%2F&y=a+b",
+        "REQUEST_URI": f"{pair.prefix}/environ/caf%C3%A9/a%2Fb%20c;d?x=1%2F&y=a+b",
+        "SERVER_PORT": str(pair.front.port),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_HOST": f"127.0.0.1:{pair.front.port}",
+        "HTTP_X_SOME_FIELD": "caf\xe9",
+        "CONTENT_LENGTH": "8",
+        "body": "the body",
+        "wsgi.url_scheme": "http",
+    }
+    assert {name: seen.get(name) for name in expected} == expected
+    assert seen["SERVER_NAME"] in ("127.0.0.1", "localhost")
+    assert not {"HTTPS", "HTTP_TRANSFER_ENCODING", "HTTP_PROXY", "HTTP_CONTENT_LENGTH"} & seen.keys()
+
+
+def test_root_and_empty_body(pair: Pair) -> None:
+    assert pair.ask("/").status == 404
+    assert json.loads(pair.ask("/environ").body).get("CONTENT_LENGTH", "0") == "0"
+    answer = pair.ask("/upload", "POST", b"", "Content-Length: 0")
+    assert answer.body.startswith(b"0 ")
+
+
+def test_a_megabyte_each_way(pair: Pair) -> None:
+    body = random.Random(1).randbytes(1 << 20)
+    answer = pair.ask("/upload", "PUT", body)
+    assert answer.body == f"{len(body)} {hashlib.sha256(body).hexdigest()}".encode()
+    assert len(pair.ask("/download?1048570").body) == 1048570
+
+
+def test_a_chunked_body(pair: Pair) -> None:
+    with pair.client() as client:
+        pair.send(client, "/upload", "POST", b"", "Transfer-Encoding: chunked")
+        client.send(b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n")
+        answer = client.read_response("POST")
+    if ("chunked", pair.file) in ODDITIES:
+        assert answer.status == 411
+        return
+    assert answer.body == b"11 " + hashlib.sha256(b"hello world").hexdigest().encode()
+
+
+def test_statuses_and_fields_pass(pair: Pair) -> None:
+    few = (200, 304, 404) if "-cgi." in pair.file else (200, 201, 204, 304, 404, 410, 500, 503)
+    for code in few:
+        answer = pair.ask(f"/status?{code}")
+        assert answer.status == code
+        assert answer.body == (b"" if code in (204, 304) else b"status %d" % code)
+        cookies = [value for name, value in answer.fields if name.lower() == b"set-cookie"]
+        if code != 304:  # RFC 9110 15.4.5: a server may leave them out
+            assert cookies == [b"a=1; Path=/", b"b=2"]
+    head = pair.ask("/status?200", "HEAD")
+    assert (head.status, head.body) == (200, b"")
+
+
+def test_keep_alive(pair: Pair) -> None:
+    with pair.client() as client:
+        for number in range(3):
+            pair.send(client, f"/environ?{number}")
+            assert json.loads(client.read_response().body)["QUERY_STRING"] == str(number)
+
+
+def test_an_app_that_fails(pair: Pair) -> None:
+    assert pair.ask("/fail").status == 500
+    assert pair.ask("/status?200").status == 200
+    if "fastcgi" in pair.file or "-cgi" in pair.file:
+        _wait_for(lambda: "it fails on purpose" in pair.front.logs() or pair.file.startswith("haproxy"))
+
+
+def test_streaming(pair: Pair) -> None:
+    for number in range(3):
+        Path(f"{pair.ticks}.{number}").unlink(missing_ok=True)
+    with pair.client() as client:
+        pair.send(client, "/ticks")
+        for number in range(3):
+            Path(f"{pair.ticks}.{number}").touch()
+            client.read_until(b"tick %d\n" % number)
+
+
+def test_a_client_that_leaves(pair: Pair) -> None:
+    left = Path(f"{pair.ticks}.left")
+    left.unlink(missing_ok=True)
+    with pair.client() as client:
+        pair.send(client, "/endless")
+        client.read_until(b"xxx")
+        client.reset()
+    _wait_for(left.exists)
+
+
+def test_a_response_that_breaks_off_does_not_look_whole(pair: Pair) -> None:
+    # these two keep a client's connection for seconds after such a response
+    fields = ("Connection: close",) if pair.file.startswith(("apache", "lighttpd")) else ()
+    for path in ("short", "cut"):
+        if (path, pair.file) in ODDITIES:
+            continue
+        with pair.client() as client:
+            pair.send(client, f"/{path}", "GET", b"", *fields)
+            assert _outcome(client) != "whole", path
+    _wait_for(lambda: pair.ask("/status?200").status == 200)  # lighttpd does without a backend that failed for a second
+
+
+def _outcome(client: RawClient) -> str:
+    from wsgikit.errors import WsgikitError
+
+    try:
+        answer = client.read_response()
+    except WsgikitError:
+        return "broken"
+    return "whole" if answer.status == 200 else "refused"
+
+
+def _wait_for(condition, seconds: float = 8.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
