@@ -97,12 +97,15 @@ def _follow(options: Options, limits: Limits) -> Follow | None:
 
 def policy_of(options: Options, settings: Settings) -> Policy:
     """What stylesheets may do. The folder that documents lead to is always a root."""
+    paths = [shown(uri) for rule in settings.rules for uri in rule.sheets]
+    for path in paths:
+        if not os.path.isfile(path):
+            raise ConfigError(f"there is no stylesheet {path!r}")
     folder = options["folder"]
     given = {name: options[name] for name in ("uris", "allow", "dtd")}
     if options["roots"] is not None:
         roots = [*texts(options["roots"], "roots"), *([folder] if folder else [])]
         return policy_from([], roots=roots, limits=_limits(options), **given)
-    paths = [shown(uri) for rule in settings.rules for uri in rule.sheets]
     return policy_from([*paths, *([os.path.join(folder, "-")] if folder else [])], limits=_limits(options), **given)
 
 

@@ -66,6 +66,8 @@ class Exchange:
         self._conditions = Conditions(self)
         self._collecting = False
         self._off = False
+        # the body has turned out to be too large, and goes through
+        self.passing = False
 
     def respond(self, start_response: StartResponse) -> Iterable[bytes]:
         environ = self._request() if self.reading else self.client
@@ -137,6 +139,8 @@ class Exchange:
 
     def _body(self, response: Response) -> Transform | None:
         self._collecting = False
+        if self.passing:
+            return None
         media = response.media_type
         fits = media in self.settings.types and not self._off
         rules = [rule for rule in self.rules if fits and rule.fits_type(media)]
@@ -167,10 +171,12 @@ class Exchange:
             return Discard()
         if self.client.get("REQUEST_METHOD") == "HEAD":
             work.describe()
+            response.remove("Content-Length")
             return None
         kept = work.kept()
         if kept is not None:
             return Replace(kept)
+        work.describe()
         self._collecting = True
         return work
 

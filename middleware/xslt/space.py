@@ -121,7 +121,8 @@ class Folders:
             status = os.fstat(fd)
             self._check_same(path, status)
             with open(fd, "rb", closefd=False) as file:
-                data = file.read(self._largest + 1)
+                # not more than it seems to have: read() makes room for all it is asked for
+                data = file.read(min(status.st_size, self._largest) + 1)
         finally:
             os.close(fd)
         if len(data) > self._largest:

@@ -7,6 +7,7 @@ transformed: another head in the place of the one that was prepared.
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsgikit.middleware.answer import STATUSES, page
@@ -78,8 +79,8 @@ class Work(Transform):
         self._decided = self._expected if decided else None
         self._blocks: list[bytes] = []
         self._size = 0
-        # status and Content-Type that the server has been given
-        self._prepared: tuple[str, str] | None = None
+        # status and Content-Type that the server is given where the body does not come at once
+        self._prepared = ("", "")
         self.done = False
 
     # Before the body is read -----------------------------------------------------------------------------------------
@@ -95,6 +96,7 @@ class Work(Transform):
             return False
         set_validators(self._response, self._headers, chosen.chain, chosen.templates, tag)
         not_modified(self._response)
+        self._response.complete = True  # the app's body is closed without being asked for a block
         note(exchange.client, "xslt", "fresh")
         return True
 
@@ -116,36 +118,47 @@ class Work(Transform):
         return found.body
 
     def describe(self) -> None:
-        """Give the response the head that is expected."""
+        """Give the response the head that is expected. Content-Length stays: wrap() goes by it, and drops it then."""
         chosen = self._expected
         if chosen is None:
-            self._response.remove(*(name for name in OF_THE_SOURCE if name != "Content-Type"))
-            return
-        sure = self._source_tag and self._decided is not None and not chosen.chain.volatile
-        tag = chosen.tag(self._source_tag) if sure else ""
-        media = chosen.chain.output.content_type()
-        self._response.headers[:] = transformed(self._headers, chosen.chain, chosen.templates, tag, media)
+            kept = ("Content-Type", "Content-Length")
+            self._response.remove(*(name for name in OF_THE_SOURCE if name not in kept))
+        else:
+            sure = self._source_tag and self._decided is not None and not chosen.chain.volatile
+            tag = chosen.tag(self._source_tag) if sure else ""
+            media = chosen.chain.output.content_type()
+            length = [line for line in self._headers if line[0].lower() == "content-length"]
+            head = transformed(self._headers, chosen.chain, chosen.templates, tag, media)
+            self._response.headers[:] = [*head, *length]
+        self._prepared = (self._status, self._response.get("Content-Type"))
 
     # The body --------------------------------------------------------------------------------------------------------
 
     def feed(self, block: bytes) -> bytes:
-        if self._prepared is None:
-            self.describe()
-            self._prepared = (self._status, self._response.get("Content-Type"))
+        if not self._blocks:
+            self._response.set("Accept-Ranges", "none")
         self._blocks.append(block)
         self._size += len(block)
         if self._size <= self._exchange.settings.max_input:
             return b""
         outcome = self._failed(self._too_large(), self._taken())
-        self.done = not outcome.source
-        return self._begin_again(outcome, whole=self.done)
+        if outcome.source:
+            return self._give_back(outcome)
+        self.done = True
+        return self._begin_again(outcome)
 
     def end(self) -> bytes:
+        collected = bool(self._blocks)
         outcome = self._outcome(self._taken())
-        media = next((value for name, value in outcome.headers if name.lower() == "content-type"), "")
-        if self._prepared == (outcome.status, media) and not outcome.source:
-            return outcome.body
-        return self._begin_again(outcome, whole=True) if self._prepared else self._set(outcome)
+        if not collected:
+            return self._set(outcome)
+        head = Head(outcome.status, outcome.headers)
+        if self._prepared != (head.status, head.get("Content-Type")) or outcome.source:
+            return self._begin_again(outcome)
+        # The ETag that is known only now is worth another head, but not on servers that may stumble over it (uWSGI).
+        if head.get("ETag") and not self._response.get("ETag") and "wsgikit.on_close" in self._exchange.client:
+            return self._begin_again(outcome)
+        return outcome.body
 
     def whole(self, body: bytes) -> bytes:
         if len(body) > self._exchange.settings.max_input:
@@ -162,16 +175,26 @@ class Work(Transform):
         self._response.headers[:] = outcome.headers
         return outcome.body
 
-    def _begin_again(self, outcome: _Outcome, *, whole: bool) -> bytes:
+    def _begin_again(self, outcome: _Outcome) -> bytes:
         """The server has one, and gets another."""
         headers = list(outcome.headers)
-        if whole and outcome.status[:3] != "304":
+        if outcome.status[:3] != "304":
             headers = [line for line in headers if line[0].lower() != "content-length"]
             headers.append(("Content-Length", str(len(outcome.body))))
         try:
             raise _AnotherHead
         except _AnotherHead:
             self._response.restart(outcome.status, headers)
+        return outcome.body
+
+    def _give_back(self, outcome: _Outcome) -> bytes:
+        """The server gets the source's own head; what was collected goes out, and what follows goes through."""
+        self._exchange.passing = True
+        try:
+            raise _AnotherHead
+        except _AnotherHead:
+            # as if the app had changed its mind: the hooks are asked again, and leave this body alone
+            self._response.start(outcome.status, outcome.headers, sys.exc_info())
         return outcome.body
 
     # The result ------------------------------------------------------------------------------------------------------

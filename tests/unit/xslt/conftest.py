@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import os
 import socket
 from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from wsgi_gateway import drive, make_environ
 
+from wsgikit.middleware.xslt import XSLT
 from wsgikit.middleware.xslt.engine import Parameter, Result, Source, make_engine
 from wsgikit.middleware.xslt.policy import Limits, policy_from
 from wsgikit.middleware.xslt.space import Folders, file_uri
@@ -70,6 +75,16 @@ def bench_class() -> type[Bench]:
     return Bench
 
 
+@pytest.fixture(scope="session")
+def app_class() -> type[App]:
+    return App
+
+
+@pytest.fixture(scope="session")
+def browse() -> Callable[..., Any]:
+    return through
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
@@ -90,3 +105,95 @@ def network(bench: Bench) -> Iterator[Callable[[], bool]]:
             return True
 
         yield touched
+
+
+FEED = "application/atom+xml"
+HTML = (
+    '<xsl:output method="html"/><xsl:param name="p"/><xsl:template match="/"><html><body>'
+    '<xsl:value-of select="concat(/*, $p)"/></body></html></xsl:template>'
+)
+
+
+class App:
+    """An app that answers with one document, and writes down what it was asked and how much was read of it."""
+
+    def __init__(self, body: bytes = b"<page>text</page>", media: str = "application/xml", **fields: str) -> None:
+        self.body = body
+        self.media = media
+        self.fields = fields
+        self.status = "200 OK"
+        self.blocks: int | None = None
+        self.honours = False
+        self.file = False
+        self.asked: list[dict[str, Any]] = []
+        self.read = self.closed = 0
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        self.asked.append(environ)
+        headers = [(name.replace("_", "-"), value) for name, value in self.fields.items()]
+        if self.honours and self.fields.get("ETag", "-") in environ.get("HTTP_IF_NONE_MATCH", ""):
+            start_response("304 Not Modified", headers)
+            return []
+        since = environ.get("HTTP_IF_MODIFIED_SINCE")
+        if self.honours and since and "HTTP_IF_NONE_MATCH" not in environ and self._unchanged(since):
+            start_response("304 Not Modified", headers)
+            return []
+        start_response(self.status, [*([("Content-Type", self.media)] if self.media else []), *headers])
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return []
+        if self.file:
+            return environ["wsgi.file_wrapper"](io.BytesIO(self.body), 10)
+        if self.blocks is None:
+            self.read += 1
+            return [self.body]
+        return _Blocks(self, self.blocks)
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.asked[-1]
+
+    def _unchanged(self, since: str) -> bool:
+        asked, mine = parsedate_to_datetime(since), parsedate_to_datetime(self.fields["Last_Modified"])
+        return asked >= mine
+
+
+class _Blocks:
+    def __init__(self, app: App, count: int) -> None:
+        self._app = app
+        self._size = max(1, -(-len(app.body) // count))
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._app.body), self._size):
+            self._app.read += 1
+            yield self._app.body[start : start + self._size]
+
+    def close(self) -> None:
+        self._app.closed += 1
+
+
+@pytest.fixture
+def page_sheet(bench: Bench) -> str:
+    """A stylesheet that makes HTML of any document: its text and the parameter p."""
+    path = Path(bench.sheet(HTML))
+    # long ago, so that it is not what decides about times
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    return str(path)
+
+
+@pytest.fixture
+def ask(page_sheet: str) -> Callable[..., Any]:
+    """`ask(app, options, method=..., HTTP_ACCEPT=...)`: one request through the middleware, as a browser sends it."""
+
+    def asking(app: Any, options: dict[str, Any] | None = None, **environ: Any) -> Any:
+        given = {"stylesheet": page_sheet, "check": 0, **(options or {})}
+        layer = app if isinstance(app, XSLT) else XSLT(app, **given)
+        return through(layer, **environ)
+
+    return asking
+
+
+def through(layer: Any, method: str = "GET", path: str = "/page.xml", **environ: Any) -> Any:
+    """One request of a browser."""
+    return drive(
+        layer, make_environ(method, path, **{"HTTP_ACCEPT": "text/html,application/xml;q=0.9,*/*;q=0.8", **environ})
+    )
