@@ -35,8 +35,9 @@ log = logging.getLogger("wsgikit.error")
 
 _YIELD = 0.005  # seconds for which a worker with more than its share leaves the listener to others
 _AT_ONCE = 32  # connections accepted before those that are here get their turn
-_STARVED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_TRANSIENT = (errno.ECONNABORTED, errno.EPROTO, errno.EINTR)  # of one connection; the next may be well
 _STARVED_PAUSE = 0.5
+_REFUSED = 1024  # connections beyond the limit that are told so; each costs a descriptor while it lingers
 
 
 class Acceptor:
@@ -124,15 +125,21 @@ class Acceptor:
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno in _STARVED:
-                log.error("%s: cannot accept: %s", self.listener.address, error.strerror)
-                self.pause(_STARVED_PAUSE)
-                return False
-            return error.errno in (errno.ECONNABORTED, errno.EPROTO, errno.EINTR)
+            if error.errno in _TRANSIENT:
+                return True
+            # Out of descriptors or memory, or something that we do not know. It may last: to try again at once, and
+            # again, would help nobody.
+            log.error("%s: cannot accept: %s", self.listener.address, error.strerror)
+            self.pause(_STARVED_PAUSE)
+            return False
         sock.setblocking(False)
         remote, port = "", ""
         if self._is_tcp:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError:  # BSD, when the peer has gone already
+                sock.close()
+                return True
             remote, port = address[0], str(address[1])
         self._open(self._connection(self.worker, PlainStream(sock), remote, port))
         return True
@@ -140,11 +147,11 @@ class Acceptor:
     def _open(self, connection: Connection) -> None:
         worker = self.worker
         connection.protocol = self._make(self.service, connection)
-        full = len(worker.open) >= worker.settings.connections
+        room = worker.settings.connections - len(worker.open)
         worker.admit(connection)
-        if full:
+        if room <= 0:
             worker.refused += 1
-            connection.turn_away(plain=self.listener.tls is None)
+            connection.turn_away(answer=self.listener.tls is None and room > -_REFUSED)
             return
         greeting = make_greeting(self.listener, connection)
         if greeting is not None:

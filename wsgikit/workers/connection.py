@@ -259,13 +259,11 @@ class Connection(Sender):
         """Stop sending, and read on for a while: a close with unread data would reset what the client has not read."""
         self.stage = LINGERING
         self.deadline = monotonic() + self.worker.settings.linger
-        try:
-            self.stream.goodbye()
-            self.stream.sock.shutdown(socket.SHUT_WR)
-        except OSError:
+        self.stream.goodbye()
+        if self._shut():
+            self.park(READ)
+        else:
             self.destroy()
-            return
-        self.park(READ)
 
     def _on_leftover(self) -> None:
         try:
@@ -299,12 +297,12 @@ class Connection(Sender):
         worker.parked[self.fd] = self
         worker.poller.arm(self.fd, mask)
 
-    def turn_away(self, *, plain: bool) -> None:
-        """Answer 503: the worker holds all the connections it may."""
-        if plain:
+    def turn_away(self, *, answer: bool) -> None:
+        """The worker holds all the connections it may: 503, or not even that where it costs more than it is worth."""
+        if answer:
             self._end(self.protocol.refuse(503))
         else:
-            self.destroy()  # a handshake would cost more than the answer is worth
+            self.destroy()
 
     def expire(self, member: Member) -> None:
         """The deadline has passed, and the calling thread has taken the connection out of the table."""
@@ -336,4 +334,14 @@ class Connection(Sender):
         self.protocol.close()
         if not gone:
             self.stream.goodbye()
+            if not self.released:
+                self._shut()
         self.stream.sock.close()
+
+    def _shut(self) -> bool:
+        """End our side. False: there is no other side any more."""
+        try:
+            self.stream.sock.shutdown(socket.SHUT_WR)  # a child that the app has forked may hold the socket open
+        except OSError:
+            return False
+        return True

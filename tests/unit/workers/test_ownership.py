@@ -5,68 +5,25 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from embedded_worker import Embedded, connect
 
 from wsgikit.testing import RawClient
-from wsgikit.workers import Listener, Worker, WorkerSettings
 from wsgikit.workers.connection import QUEUED, Connection
+from wsgikit.workers.member import Member
 from wsgikit.workers.stream import PlainStream
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n%b\r\n"
-
-
-def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    start_response("200 OK", [])
-    return [environ["wsgi.input"].read() or b"hello"]
-
-
-class Embedded:
-    """Makes workers on a port of their own; `run` starts one in threads."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-
-    def make(self, **settings: Any) -> Worker:
-        sock = self._stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        return Worker(app, [Listener(sock=sock, address="")], WorkerSettings(**settings))
-
-    def still(self, **settings: Any) -> Worker:
-        """One whose steps the test takes itself."""
-        worker = self.make(**settings)
-        self._stack.callback(worker.finish)
-        return worker
-
-    def run(self, **settings: Any) -> tuple[str, int]:
-        worker = self.make(**settings)
-        (acceptor,) = worker.acceptors.values()
-        keeper = threading.Thread(target=worker.run)
-        keeper.start()
-        self._stack.callback(keeper.join)
-        self._stack.callback(worker.abort)
-        address: tuple[str, int] = acceptor.listener.sock.getsockname()
-        return address
 
 
 @pytest.fixture
 def embedded() -> Iterator[Embedded]:
     with ExitStack() as stack:
         yield Embedded(stack)
-
-
-def connect(worker: Worker, stack: ExitStack, kind: type[Connection] = Connection) -> tuple[Connection, socket.socket]:
-    """A parked connection of a worker that is not running, and its client's end."""
-    here, there = socket.socketpair()
-    stack.enter_context(there)
-    here.setblocking(False)
-    connection = kind(worker, PlainStream(here), "", "")
-    (acceptor,) = worker.acceptors.values()
-    connection.protocol = acceptor._make(acceptor.service, connection)
-    worker.admit(connection)
-    return connection, there
 
 
 class Outdated(dict[int, Connection]):
@@ -88,19 +45,13 @@ def test_a_number_that_is_another_connections_by_now_does_not_expire_it(embedded
         newer.park(1)
         worker.parked = Outdated(worker.parked)
         worker.parked.seen = {newer.fd: older}
-        worker.housekeeping._member = member = _member()
+        worker.housekeeping._member = member = Member()
         worker.housekeeping.tick()
         assert newer.fd >= 0
         client.sendall(HEAD % b"" + b"12345")
         for _ in range(4):  # it is served, and parked again: it was lost to everybody
             worker.step(member, 0.05)
         assert client.recv(4096, socket.MSG_DONTWAIT).endswith(b"12345")
-
-
-def _member() -> Any:
-    from wsgikit.workers.member import Member
-
-    return Member()
 
 
 class Renewed(Connection):
@@ -123,7 +74,7 @@ def test_a_connection_that_was_served_just_now_does_not_expire(embedded: Embedde
     with ExitStack() as stack:
         connection, client = connect(worker, stack, Renewed)
         connection.park(1)
-        worker.housekeeping._member = member = _member()
+        worker.housekeeping._member = member = Member()
         worker.housekeeping.tick()
         assert connection.fd >= 0
         client.sendall(HEAD % b"" + b"12345")
@@ -143,7 +94,7 @@ def test_what_is_queued_from_another_thread_wakes_the_one_that_polls(embedded: E
             connection.protocol.buffer = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"  # pipelined behind one that was answered
             time.sleep(0.05)  # the leader waits for ever now
             connection.stage = QUEUED
-            worker.queue(connection, _member())
+            worker.queue(connection, Member())
             assert client.recv(4096).endswith(b"hello")
     finally:
         worker.abort()
