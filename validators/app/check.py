@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from wsgikit.validators.app.baseline import Baseline
 from wsgikit.validators.app.links import absolute_urls, crawl
 from wsgikit.validators.app.request import Request
-from wsgikit.validators.app.scenarios import SCENARIOS, Baseline, baseline
+from wsgikit.validators.app.scenarios import SCENARIOS, baseline
 from wsgikit.validators.app.session import Session, Settings, alike, difference
 from wsgikit.validators.report.model import Report
 from wsgikit.validators.rules import in_profile, rule

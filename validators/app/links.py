@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
 from wsgikit.errors import ConfigError
+from wsgikit.validators.app.baseline import Baseline
 from wsgikit.validators.app.driver import Answer, Conduct
 from wsgikit.validators.app.request import Request
-from wsgikit.validators.app.scenarios import Baseline
 from wsgikit.validators.app.session import Session
 
 _ATTRIBUTES = {"a": "href", "area": "href", "link": "href", "script": "src", "img": "src", "iframe": "src"}

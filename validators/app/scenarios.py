@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
 
+from wsgikit.validators.app.baseline import Baseline
 from wsgikit.validators.app.driver import KINDS, Answer, Conduct, Conversation
 from wsgikit.validators.app.request import Request
 from wsgikit.validators.app.session import Session, alike, difference, outcome
@@ -27,13 +28,6 @@ _HOP_BY_HOP = (
 _EACH = 3  # calls of each thread
 
 
-class Baseline(NamedTuple):
-    """How the app answers when nothing is unusual. `steady`: the body is the same each time."""
-
-    answer: Answer
-    steady: bool
-
-
 def baseline(session: Session, request: Request) -> Baseline | None:
     """Ask three times. None when the app cannot be compared with itself; what is wrong then has been reported."""
     answers = [session.ask(request) for _ in range(3)]
@@ -46,7 +40,7 @@ def baseline(session: Session, request: Request) -> Baseline | None:
         if not alike(first, other, body=False):
             session.found("A02", f"the same request again: {difference(first, other)}", request)
             return None
-    return Baseline(first, all(alike(first, other, body=True) for other in answers))
+    return Baseline(session, request, first, all(alike(first, other, body=True) for other in answers))
 
 
 def _crashed(session: Session, request: Request, answer: Answer) -> None:
@@ -94,7 +88,7 @@ def callables(session: Session, request: Request, base: Baseline) -> None:
     for kind in KINDS:
         conduct = Conduct(start=kind)
         answer = session.ask_bare(request, conduct)
-        if not alike(base.answer, answer, base.steady):
+        if base.differs(answer, partial(session.ask_bare, request, conduct)):
             session.found("A01", f"with start_response as {kind}, {difference(base.answer, answer)}", request, conduct)
         if answer.looked_at:
             names = ", ".join(dict.fromkeys(answer.looked_at))
@@ -107,7 +101,7 @@ def hop_by_hop(session: Session, request: Request, base: Baseline) -> None:
     for name, value in _HOP_BY_HOP:
         other = request.but(headers=(*request.headers, (name, value)))
         answer = session.ask(other)
-        if not alike(base.answer, answer, base.steady):
+        if base.differs(answer, partial(session.ask_bare, other)):
             session.found("A22", f"with {name}: {value}, {difference(base.answer, answer)}", other)
 
 
@@ -120,7 +114,7 @@ def early_close(session: Session, request: Request, base: Baseline) -> None:
         if answer.crashed:
             session.found("A30", f"closed after {take} blocks, the app raised {outcome(answer)}", request, conduct)
         after = session.ask(request)
-        if not alike(base.answer, after, base.steady):
+        if base.differs(after):
             detail = f"after a response was closed early, {difference(base.answer, after)}"
             session.found("A30", detail, request, conduct)
 
@@ -149,7 +143,8 @@ def unused_wrapper(session: Session, request: Request, base: Baseline) -> None:
     dropped = session.ask(request, conduct)
     after = session.ask(request, Conduct(file_wrapper=True))
     for answer in (dropped, after):
-        if answer.crashed or (answer is after and not alike(whole, after, base.steady)):
+        other = answer is after and not alike(whole, after, base.steady)
+        if answer.crashed or (other and (not alike(whole, after, body=False) or base.steady_now())):
             session.found("A53", f"a wrapper was not read, and {difference(whole, answer)}", request, conduct)
             break
 
@@ -160,7 +155,7 @@ def run_once(session: Session, request: Request, base: Baseline) -> None:
     conduct = Conduct(extra={"wsgi.run_once": True, "wsgi.multithread": False, "wsgi.multiprocess": True})
     for _ in range(3):
         answer = session.ask(request, conduct)
-        if not alike(base.answer, answer, base.steady):
+        if base.differs(answer):
             detail = f"called again with wsgi.run_once, {difference(base.answer, answer)}"
             session.found("A55", detail, request, conduct)
             return
@@ -184,7 +179,7 @@ def interleaved(session: Session, request: Request, base: Baseline) -> None:
     first.call(session.app)
     answers = [second.run(session.app), first.finish()]
     for answer in answers:
-        if not alike(base.answer, answer, base.steady):
+        if base.differs(answer):
             session.found("A02", f"two requests interleaved: {difference(base.answer, answer)}", request)
             return
 
@@ -208,7 +203,7 @@ def threads(session: Session, request: Request, base: Baseline) -> None:
     if any(one.is_alive() for one in crew):
         session.found("A02", f"{len(crew)} threads at once: no answer within {patience:g} s", request)
     for answer in answers:
-        if not alike(base.answer, answer, base.steady):
+        if base.differs(answer):
             detail = f"{len(crew)} threads at once: {difference(base.answer, answer)}"
             session.found("A02", detail, request)
             return

@@ -71,6 +71,7 @@ class Session:
         self.notes: list[str] = []
         self.answered = 0
         self.broken = 0
+        self.asked = 0
         self.busy: tuple[str, float] | None = None
         self.announce: Callable[[str], None] = lambda label: None
         self._lint = Lint(app, profile=settings.profile, roles=("app",))
@@ -91,11 +92,12 @@ class Session:
             self._add(replace(finding, case=case_of(request, conduct), reproducer=again))
         self._lint.clear()
         self.answered += not answer.crashed
-        if answer.cut and _CUT not in self.notes:
-            self.notes.append(_CUT)
+        if answer.cut:
+            self.note(_CUT)
         return answer
 
     def _begin(self, label: str) -> None:
+        self.asked += 1
         self.busy = (label, time.monotonic())
         self.announce(label)
 
@@ -106,6 +108,11 @@ class Session:
             return ask(self.app, request, conduct)
         finally:
             self.busy = None
+
+    def note(self, text: str) -> None:
+        """Say something in the report, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def tried(self, *keys: str) -> None:
         """Say that a scenario could judge these rules: without a finding they pass."""
