@@ -83,6 +83,12 @@ class Wish:
         """The weight of a media type: of the most specific range that covers it; 1 where there is no Accept."""
         if not self._accept:
             return 1.0
+        if media in _XML:
+            # RFC 7303 9.2: the two are the same
+            return max(map(self._quality, _XML))
+        return self._quality(media)
+
+    def _quality(self, media: str) -> float:
         kind = media.partition("/")[0] + "/*"
         found: dict[int, float] = {}
         for name, weight in self._parsed():
