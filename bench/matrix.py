@@ -21,6 +21,19 @@ from typing import Any
 
 HERE = Path(__file__).parent
 OUTPUT = HERE / "results" / "matrix"
+PAGE = HERE.parent / "docs" / "matrix.md"
+INTRODUCTION = """# Servers against PEP 3333 and HTTP/1.1
+
+Written by `make matrix ARGS=--publish` on one machine, in the profile `{profile}`: how many rules each server keeps and
+breaks when it is started as its documentation says. [The rules](rules.md) say what each id means; a rule that only a
+human can judge is a SKIP. To see a finding with its bytes and a line that repeats it:
+
+    wsgikit check server --select HTTP-31 -- waitress-serve --listen={{host}}:{{port}} {{app}}
+
+A server behind a strict proxy never sees most of what the HTTP rules are about, and some deviations are deliberate.
+FAIL is a broken must, WARN a broken should, INFO advice.
+
+"""
 WSGIKIT = [sys.executable, "-m", "wsgikit", "check"]
 BIN = Path(sys.executable).parent
 COLUMNS = ("PASS", "INFO", "WARN", "FAIL", "INCONCLUSIVE", "ERROR", "SKIP")
@@ -112,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--servers", help="names, separated by commas; all that are installed")
     parser.add_argument("--profile", default="http", help="pep, recommended, http or pedantic [http]")
     parser.add_argument("--output", type=Path, default=OUTPUT, help=f"folder for the reports [{OUTPUT}]")
+    parser.add_argument("--publish", action="store_true", help=f"write {PAGE} as well")
     options = parser.parse_args(arguments)
     names = options.servers.split(",") if options.servers else [peer.name for peer in PEERS]
     chosen = [peer for peer in PEERS if peer.name in names and peer.installed]
@@ -125,6 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     subprocess.run([*WSGIKIT, "matrix", "-o", str(options.output / "matrix.html"), *map(str, paths)], check=True)
     text = markdown([json.loads(path.read_text("utf-8")) for path in paths])
     (options.output / "matrix.md").write_text(text, "utf-8")
+    if options.publish:
+        PAGE.write_text(INTRODUCTION.format(profile=options.profile) + text, "utf-8")
     print(text, f"{options.output / 'matrix.html'}", sep="\n")
     return 0
 

@@ -134,7 +134,7 @@ def tried(case: Case, trial: Trial) -> Finding:
 def _observed(case: Case, trial: Trial, verdict: Verdict, detail: str) -> Finding:
     """A finding with what both sides saw; made while the trial's record is still there."""
     clients = [client for client in trial.clients if client.sent]
-    raw = bytes(clients[0].sent) if clients else b""
+    raw = trial.raw or (bytes(clients[0].sent) if clients else b"")
     seen = [detail]
     if clients:
         seen.append(f"client received: {_shortened(bytes(clients[0].received))}")

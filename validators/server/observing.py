@@ -59,6 +59,7 @@ def observe(trial: Trial, vector: Vector) -> Observed:
     app = vector.app
     blocks = [block.decode("latin-1") for block in app.blocks]
     trial.site.control.plan = {"reads": app.reads, "status": app.status, "blocks": blocks, "length": app.length}
+    trial.raw = vector.raw + vector.later
     seen = Observed(blind=not trial.site.probed)
     client = trial.connect()
     _send(client, vector, seen)

@@ -75,13 +75,18 @@ class Starter(Protocol):
 
 
 class Trial:
-    """See the module's docstring. Times are seconds."""
+    """See the module's docstring. Times are seconds.
+
+    `endpoint` and `raw` are what a report shows: the probe's endpoint, and the bytes that matter where more than those
+    went over the connection.
+    """
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.patience = site.patience
         self.clients: list[RawClient] = []
         self.endpoint = ""
+        self.raw = b""
         self.tag = f"t{next(_numbers)}"
         site.control.begin()
         site.control.tag = self.tag
@@ -233,6 +238,17 @@ class Trial:
             self.site.control.begin()
             self.site.abilities["chunks"] = any(report.get("start") == "hello" for report in seen)
         return self.site.abilities["chunks"]
+
+    def needs_1_1(self) -> None:
+        """NotApplicable for a server that answers a 1.1 request in HTTP/1.0, and so claims no more than that."""
+        if "1.1" not in self.site.abilities:
+            exchange = self.get("/hello")
+            exchange.client.close()
+            self.clients.remove(exchange.client)
+            self.site.control.begin()
+            self.site.abilities["1.1"] = exchange.response is None or exchange.response.minor == 1
+        if not self.site.abilities["1.1"]:
+            raise NotApplicable("the server speaks HTTP/1.0 only")
 
     @property
     def brief(self) -> float:

@@ -166,5 +166,7 @@ def test_a_mutant_trips_no_other_rule(mutant: Mutant, serve: Serve) -> None:
             if case.rule.key not in (mutant.rule, *mutant.implied) and case.rule.key not in tripped:
                 finding = judge(case, site)
                 if finding.verdict not in (Verdict.PASS, Verdict.SKIP):
+                    finding = judge(case, site)  # a busy machine can spoil one
+                if finding.verdict not in (Verdict.PASS, Verdict.SKIP):
                     tripped[case.rule.key] = f"{finding.verdict} {case.name}: {finding.detail[:160]}"
     assert not tripped, "\n".join(f"{key}: {text}" for key, text in tripped.items())

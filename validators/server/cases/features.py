@@ -12,6 +12,7 @@ from wsgikit.validators.server.trial import Exchange, Trial
 @case("S78", timing=True)
 def hundred_continue(trial: Trial) -> None:
     """The body follows only after 100, or after a moment; the app sees all of it."""
+    trial.needs_1_1()
     body = b"expected body"
     head = trial.request("/echo", "POST", [("Expect", "100-continue"), ("Content-Length", str(len(body)))])
     client = trial.connect()
@@ -66,6 +67,7 @@ def headers_left_alone(trial: Trial) -> None:
 @case("S80")
 def chunked_body(trial: Trial) -> None:
     """The app reads what was inside the chunks."""
+    trial.needs_1_1()
     raw = trial.request("/echo", "POST", [("Transfer-Encoding", "chunked")])
     raw += b"5\r\nhello\r\n1\r\n \r\nA\r\nworld12345\r\n0\r\n\r\n"
     exchange = trial.exchange(raw)
@@ -79,6 +81,7 @@ def chunked_body(trial: Trial) -> None:
 @case("S80")
 def chunked_body_is_announced(trial: Trial) -> None:
     """The app has to be able to know that there is a body: CONTENT_LENGTH, or wsgi.input_terminated."""
+    trial.needs_1_1()
     raw = trial.request("/echo", "POST", [("Transfer-Encoding", "chunked")]) + b"5\r\nhello\r\n0\r\n\r\n"
     exchange = trial.exchange(raw)
     call = trial.call(exchange)

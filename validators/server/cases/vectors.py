@@ -46,6 +46,8 @@ _OF_THEIR_OWN = {
     "H60-204": "should",  # the Content-Length is the app's
     "H60-205": "should",  # the app's fault first of all
 }
+# What HTTP/1.1 brought; a server of HTTP/1.0 is not bound by it (RFC 9110 2.5)
+_NEW = frozenset({"H08", "H12", "H13", "H14", "H15", "H51", "H54", *(f"H{number}" for number in range(31, 50))})
 # Nothing to say about a server to which all chunked bodies are alike
 _NEED_CHUNKS = frozenset({"H36", *(f"H{number}" for number in range(38, 48))})
 # Where the connection has to end, or its framing is lost: nothing behind it may be run. Elsewhere a server that is
@@ -63,8 +65,12 @@ def _enter(vector: Vector) -> None:
     )
     def run(trial: Trial) -> str:
         """See the vector's name and note."""
+        if vector.row in _NEW:
+            trial.needs_1_1()
         if vector.row in _NEED_CHUNKS and not trial.decodes_chunks():
             trial.skip("the server decodes no chunked bodies (see WSGI-S80)")
+        if vector.row == "H59" and trial.site.tls is not None:
+            trial.skip("TLS has an end of its own (close_notify); half of a connection is not closed over it")
         seen = observe(trial, vector)
         return _judge(trial, vector, seen)
 
@@ -99,7 +105,8 @@ def _persistence(trial: Trial, seen: Observed) -> None:
 def _told(vector: Vector, seen: Observed, wrong: list[str]) -> str:
     allowed = " | ".join(dict.fromkeys(described(outcome) for outcome in vector.outcomes))
     note = f" ({vector.note})" if vector.note else ""
-    return f"{vector.name}{note}: {_nearest(wrong)}. Seen: {seen}. Allowed: {allowed}. Source: {vector.source}"
+    app = f" The app gives {vector.app.status} and {vector.app.blocks}." if vector.app != App() else ""
+    return f"{vector.name}{note}: {_nearest(wrong)}. Seen: {seen}.{app} Allowed: {allowed}. Source: {vector.source}"
 
 
 def _level(vector: Vector, seen: Observed) -> str:
