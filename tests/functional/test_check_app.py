@@ -262,6 +262,7 @@ def test_mistakes_of_usage_exit_with_2_and_say_what_to_write(
 
 
 STACK = """
+from wsgikit.middleware.basic_auth import BasicAuth
 from wsgikit.middleware.request_id import RequestId
 from wsgikit.middleware.stack import Stack, Use
 
@@ -290,6 +291,7 @@ def blind(inner):
 ours = Stack(app, [Use(RequestId), Use(Meddler), Use(Quiet)])
 theirs = Quiet(Meddler(Quiet(app)))
 hidden = Quiet(blind(Meddler(app)))
+guarded = Stack(app, [Use(BasicAuth, users={"ada": "plain:x"})])
 """
 
 
@@ -306,6 +308,19 @@ def test_between_names_the_layer_at_fault_and_not_the_app(folder: Path, target: 
     layers = document["facts"]["layers"].split(" > ")
     assert layers[1:3] == ["Meddler", "Quiet"]
     assert layers[-1] in ("app", "stack:app")
+
+
+def test_between_passes_nothing_that_it_never_reached(folder: Path) -> None:
+    (folder / "stack.py").write_text(STACK)
+    strange, known = (
+        check(folder, "stack:guarded", "--between", "--format", "json", *more)
+        for more in ((), ("--header", "Authorization: Basic YWRhOng="))
+    )
+
+    assert "never called: stack:app" in json.loads(strange.stdout)["notes"][-1]
+    assert not any("never called" in note for note in json.loads(known.stdout)["notes"])
+    skipped = {one["rule"] for one in json.loads(known.stdout)["results"] if one["verdict"] == "SKIP"}
+    assert {"WSGI-A42", "WSGI-A46"} <= skipped
 
 
 def test_between_says_which_seams_it_cannot_see(folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from wsgikit.validators.app.driver import Answer, Conduct, Wrapper, ask
 from wsgikit.validators.app.request import Request
 from wsgikit.validators.app.seams import Opened, Seam
-from wsgikit.validators.app.session import Settings, case_of, command_for
+from wsgikit.validators.app.session import Settings, case_of, command_for, tried_by
 from wsgikit.validators.lint import Lint
 from wsgikit.validators.report.model import Finding, Report, Verdict, broken
 from wsgikit.validators.rules import RULES, Rule, rule, select
@@ -43,6 +43,7 @@ class BetweenCheck:
         self._lints: dict[Seam, Lint] = {}
         self._findings: list[Finding] = []
         self._answered = 0
+        self._called: set[Seam] = set()
         self._opened = Opened(app, self._watch)
 
     def announce_to(self, listener: Callable[[str], None]) -> None:
@@ -69,6 +70,7 @@ class BetweenCheck:
         finally:
             self.busy = None
         self._answered += not answer.crashed
+        self._called |= {seam for seam, what, _ in self._events if what == at.CALL}
         for finding in (*self._by_lint(), *self._by_trace()):
             self._add(replace(finding, case=case_of(request, conduct)), request)
         for lint in self._lints.values():
@@ -128,17 +130,24 @@ class BetweenCheck:
         wanted = {one.id for one in rules}
         findings = tuple(one for one in self._findings if one.rule in wanted)
         seen = {finding.rule for finding in findings}
-        passed = tuple(Finding(rule=one.id, verdict=Verdict.PASS) for one in rules if one.id not in seen)
+        used = {fact for lint in self._lints.values() for fact in lint.recorder.used}
+        tried = tried_by(used) | {one.id for one in rules if one.role != "app"}
+        passed = tuple(Finding(rule=name, verdict=Verdict.PASS) for name in tried & wanted if name not in seen)
         opened = self._opened
-        return Report(
+        missed = [seam.name for seam in opened.seams if seam not in self._called]
+        notes = [f"not seen: {what}" for what in dict.fromkeys(opened.unseen)]
+        if missed and self._answered:
+            notes.append(f"never called: {', '.join(missed)}; give --path, --method or --header that lead there")
+        report = Report(
             kind="app",
             target=self._target,
             profile=self._settings.profile,
             findings=findings + (passed if self._answered else ()),
             facts={"layers": " > ".join(seam.name for seam in opened.seams)},
-            notes=tuple(f"not seen: {what}" for what in dict.fromkeys(opened.unseen)),
+            notes=tuple(notes),
             aborted=aborted,
         )
+        return report.completed(rules, "no layer did what would put it to the test")
 
     def _rules(self, role: str) -> list[Rule]:
         """What a lint or a tracer at a seam can judge."""

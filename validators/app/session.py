@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -165,11 +165,15 @@ class Session:
         return report.completed(rules, "nothing the app did put it to the test")
 
     def _lint_tried(self) -> set[str]:
-        used = self._lint.recorder.used
-        tried = [key for fact, keys in _NEEDS.items() if fact in used for key in keys]
-        if used & {"wsgi.input", "wsgi.errors"}:
-            tried += ["A43", "A44"]
-        return {rule(key).id for key in tried}
+        return tried_by(self._lint.recorder.used)
+
+
+def tried_by(used: Set[str]) -> set[str]:
+    """The rules that a lint could judge, from what it saw an app use."""
+    tried = [key for fact, keys in _NEEDS.items() if fact in used for key in keys]
+    if used & {"wsgi.input", "wsgi.errors"}:
+        tried += ["A43", "A44"]
+    return {rule(key).id for key in tried}
 
 
 def case_of(request: Request, conduct: Conduct) -> str:
