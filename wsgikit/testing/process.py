@@ -186,7 +186,7 @@ class ServerProcess:
     def _arguments(self) -> list[str]:
         template = "\0".join(self.command)
         if "{socket}" in template:
-            self._directory = tempfile.mkdtemp(prefix="wsgikit-")
+            self._directory = tempfile.mkdtemp(prefix="wsgikit-", dir=_short_directory())
             self.address = str(Path(self._directory, "server.sock"))
         else:
             self.port = free_port(self.host)
@@ -277,6 +277,12 @@ class _Capture:
         with self._lock:
             gap = f"\n[... {self._lost} bytes left out ...]\n".encode() if self._lost else b""
             return (bytes(self._first) + gap + bytes(self._last)).decode("utf-8", "replace")
+
+
+def _short_directory() -> str:
+    """Where temporary files go, unless a socket's path there would not fit into the 108 bytes of `sun_path`."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) < 70 or not os.path.isdir("/tmp") else "/tmp"
 
 
 def _kill_group(group: int) -> None:

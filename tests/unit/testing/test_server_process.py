@@ -113,3 +113,12 @@ def test_signals_go_to_the_started_process() -> None:
         server.signal(signal.SIGINT)
         assert server.wait(5) is not None
         assert not server.alive
+
+
+def test_a_socket_fits_however_deep_the_temporary_directory_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("d" * 90)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with ServerProcess(command(UNIX, "{socket}"), limits=QUICK) as server:
+        assert isinstance(server.address, str)
+        assert len(server.address) < 100
