@@ -7,6 +7,7 @@ import importlib
 MODULES = (
     "calling",
     "environ",
+    "headers",
     "streams",
     "starting",
     "blocks",
