@@ -10,7 +10,8 @@
     when = { path = "/api" }
 
 Options
-    to              "http://host:port/base", "https://...", "http+unix:/run/app.sock", or a Balancer
+    to              "http://host:port/base", "https://...", "http+unix:/run/app.sock", "fastcgi://host:port", "scgi://",
+                    "uwsgi://", each also "+unix:", or a Balancer
     host            Host to send: "preserve" the client's, "upstream" the endpoint's, or a name ("preserve")
     forwarded       how the upstream learns of the client: "x-forwarded" (-For, -Proto, -Host), "forwarded" (RFC 7239),
                     or "off" ("x-forwarded")
@@ -31,6 +32,8 @@ Options
                     ("leave")
     connect_timeout, tls_timeout, first_byte_timeout, idle_timeout, total_timeout, keep_alive, max_idle, tls
                     of the connections: see `wsgikit.client.ClientSettings` and docs/balancing.md
+    gateway         for FastCGI, SCGI and uwsgi, such as { root = "/srv/php", front = "/index.php" }: see
+                    docs/gateways.md
 
 What goes on: method, path and query as the client wrote them (%2F stays %2F), all fields in order, case and repetition,
 but those of the connection and those that Connection names. Names with an underscore are dropped: they could pose as

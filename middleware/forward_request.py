@@ -171,6 +171,8 @@ class Call:
             trailers=self._trailers if body is not None and body.length is None else None,
             early=self.early,
             watch=self.watch,
+            environ=self.environ,
+            mount=b"" if self._settings.whole_path else self.environ.get("SCRIPT_NAME", "").encode("latin-1"),
         )
 
     def _trailers(self) -> Fields:

@@ -11,7 +11,7 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
-from wsgikit.client import ClientSettings, TlsSettings
+from wsgikit.client import ClientSettings, GatewaySettings, TlsSettings
 from wsgikit.errors import ConfigError
 from wsgikit.loader import nearest
 from wsgikit.middleware.amounts import seconds, whole
@@ -23,6 +23,7 @@ _TIMES = (
 )  # fmt: skip
 _COUNTS = ("max_idle", "max_requests")
 _TLS = tuple(field.name for field in fields(TlsSettings))
+_GATEWAY = tuple(field.name for field in fields(GatewaySettings))
 
 
 @lru_cache(1)
@@ -31,7 +32,7 @@ def forward_names() -> tuple[str, ...]:
     return tuple(inspect.signature(forward_settings).parameters)
 
 
-CLIENT_NAMES = (*_TIMES, *_COUNTS, "tls")
+CLIENT_NAMES = (*_TIMES, *_COUNTS, "tls", "gateway")
 
 
 def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -59,6 +60,8 @@ def client_settings(options: Mapping[str, Any]) -> ClientSettings:
             values[name] = whole(value, name, 0)
         elif name == "tls":
             values[name] = _tls(value)
+        elif name == "gateway":
+            values[name] = _gateway(value)
     return ClientSettings(**values)
 
 
@@ -71,3 +74,19 @@ def _tls(value: Any) -> Any:
         if not isinstance(inner, bool if name == "verify" else str):
             raise ConfigError(f"tls.{name} = {inner!r}: {'true or false' if name == 'verify' else 'a text'}")
     return TlsSettings(**value)
+
+
+def _gateway(value: Any) -> Any:
+    """Settings of upstreams that speak FastCGI, SCGI or uwsgi, by the types of their defaults."""
+    if not isinstance(value, Mapping):
+        return value  # GatewaySettings, from Python
+    known = GatewaySettings()
+    for name, inner in value.items():
+        if name not in _GATEWAY:
+            raise ConfigError(f"gateway: unknown key {name!r}{nearest(name, _GATEWAY)}")
+        wanted: Any = Mapping if name == "params" else type(getattr(known, name))
+        texts_only = name != "params" or all(isinstance(text, str) for text in inner.values())
+        if not isinstance(inner, wanted) or (wanted is int and isinstance(inner, bool)) or not texts_only:
+            what = {str: "a text", bool: "true or false", int: "a number"}.get(wanted, "a table of texts")
+            raise ConfigError(f"gateway.{name} = {inner!r}: {what}")
+    return GatewaySettings(**value)

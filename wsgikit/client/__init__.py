@@ -14,6 +14,7 @@ client                         Client
 origin, settings, tls          where and how
 request, exchange, response    one request
 connection, tls_connection, connect, pool
+gateway, fastcgi, scgi, uwsgi  the same for upstreams that do not speak HTTP
 """
 
 from __future__ import annotations
@@ -22,6 +23,6 @@ from wsgikit.client.client import Client
 from wsgikit.client.origin import Origin
 from wsgikit.client.request import Request
 from wsgikit.client.response import Response
-from wsgikit.client.settings import ClientSettings, TlsSettings
+from wsgikit.client.settings import ClientSettings, GatewaySettings, TlsSettings
 
-__all__ = ["Client", "ClientSettings", "Origin", "Request", "Response", "TlsSettings"]
+__all__ = ["Client", "ClientSettings", "GatewaySettings", "Origin", "Request", "Response", "TlsSettings"]

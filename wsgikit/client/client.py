@@ -7,6 +7,7 @@ caller, who knows the others (RFC 9110 9.2.2).
 from __future__ import annotations
 
 from time import monotonic
+from typing import Any, Self
 
 from wsgikit.client.connect import Connector
 from wsgikit.client.connection import Connection
@@ -16,12 +17,15 @@ from wsgikit.client.pool import Pool
 from wsgikit.client.request import Outgoing, Request
 from wsgikit.client.response import Response
 from wsgikit.client.settings import ClientSettings
+from wsgikit.wire.registry import WIRES, load
 
 _DEFAULTS = ClientSettings()
 
 
 class Client:
-    """Speaks HTTP/1.1 to one server. Safe in threads; the connections are not shared with child processes.
+    """Speaks HTTP/1.1 to one server. A URL of another wire (`fastcgi://`, `scgi://`, `uwsgi://`) gives a subclass.
+
+    Safe in threads; the connections are not shared with child processes.
 
         client = Client("http://127.0.0.1:8000")
         with client.get(b"/") as response:
@@ -29,6 +33,15 @@ class Client:
 
     ConfigError: the URL is none, or a TLS file cannot be used.
     """
+
+    exchange: type[Exchange] = Exchange
+    response: type[Response] = Response
+
+    def __new__(cls, origin: Origin | str, *_: Any, **__: Any) -> Self:
+        scheme = (Origin.parse(origin) if isinstance(origin, str) else origin).scheme
+        wire = WIRES.get(scheme)  # https is no wire of its own
+        kind: type[Self] = cls if wire is None or cls is not Client else load(wire.client)
+        return super().__new__(kind)
 
     def __init__(self, origin: Origin | str, settings: ClientSettings = _DEFAULTS) -> None:
         self.origin = Origin.parse(origin) if isinstance(origin, str) else origin
@@ -46,20 +59,24 @@ class Client:
         UpstreamError and UpstreamTimeout say in which phase it failed; Disconnected: the watched peer has left;
         ValueError: the request is none; errors of the body come through.
         """
-        outgoing = Outgoing(request)
+        outgoing = self.prepare(request)
         total = self.settings.total_timeout
         if total and not request.deadline:
             request.deadline = monotonic() + total
         connection = self._connection(request.watch)
         try:
-            exchange = Exchange(self.origin.url, connection, self.settings, request, outgoing)
+            exchange = self.exchange(self.origin.url, connection, self.settings, request, outgoing)
             exchange.run()
-            response = Response(self.origin.url, connection, self.settings, exchange, self.pool.give_back)
+            response = self.response(self.origin.url, connection, self.settings, exchange, self.pool.give_back)
             response.begin(request, exchange.buffer)
             return response
         except BaseException:
             connection.close()
             raise
+
+    def prepare(self, request: Request) -> Outgoing:
+        """The request as bytes. ValueError: it is none."""
+        return Outgoing(request)
 
     def _connection(self, watch: int) -> Connection:
         connection = self.pool.checkout()

@@ -166,11 +166,15 @@ class Exchange:
         if not data:
             self._fail("head", "closed inside the head" if self.buffer else "closed without an answer")
         self.answered = True
+        self._absorb(data)
+        return True
+
+    def _absorb(self, data: bytes) -> None:
+        """Add what has come, and look for a head in it."""
         self.buffer = self.buffer + data if self.buffer else data
         # A head ends with LF: single bytes cost no look each.
         if b"\n" in data:
             self._parse()
-        return True
 
     def _parse(self) -> None:
         try:

@@ -1,7 +1,8 @@
 """Where requests go: the URL of an upstream, taken apart.
 
-Owns the grammar of endpoint URLs: `http://host:port/base`, `https://...`, `http+unix:/run/app.sock`. Must not know how
-a connection is made.
+Owns the grammar of endpoint URLs: `http://host:port/base`, `https://...`, `http+unix:/run/app.sock`, and the same for
+the other wires (`fastcgi://host:port`, `scgi+unix:/run/app.sock`), which have no base. Must not know how a connection
+is made.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from dataclasses import dataclass, field
 
 from wsgikit.errors import ConfigError
 from wsgikit.wire.http11.grammar import TARGET_RUN
+from wsgikit.wire.registry import WIRES
 
 # RFC 3986 3.2 without userinfo: a password in a URL ends up in logs. The host's own grammar is the resolver's matter.
-_URL = re.compile(r"(https?)://([^\s/:@?#\[\]]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(/[^?#\s]*)?")
-_UNIX = re.compile(r"http\+unix:(/[^\0\s]+)")
-_PORTS = {"http": 80, "https": 443}
+_SCHEMES = "|".join(WIRES)
+_URL = re.compile(rf"(https|{_SCHEMES})://([^\s/:@?#\[\]]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{{1,5}}))?(/[^?#\s]*)?")
+_UNIX = re.compile(rf"({_SCHEMES})\+unix:(/[^\0\s]+)")
+_PORTS = {"https": 443, **{wire.name: wire.port for wire in WIRES.values()}}
 _WRITTEN = "write it like 'http://10.0.0.1:8000', 'https://shop.example/base' or 'http+unix:/run/app.sock'"
 
 
@@ -40,7 +43,7 @@ class Origin:
         shown = name if self.port == _PORTS[self.scheme] else f"{name}:{self.port}"
         # a Unix socket has no authority; HTTP/1.1 wants a Host all the same
         object.__setattr__(self, "authority", b"localhost" if self.path else shown.encode("ascii"))
-        url = f"http+unix:{self.path}" if self.path else f"{self.scheme}://{shown}{self.base}"
+        url = f"{self.scheme}+unix:{self.path}" if self.path else f"{self.scheme}://{shown}{self.base}"
         object.__setattr__(self, "url", url)
 
     @classmethod
@@ -48,14 +51,17 @@ class Origin:
         """Read an endpoint URL. ConfigError: it is none."""
         unix = _UNIX.fullmatch(url)
         if unix:
-            return cls("http", "", 80, path=unix[1])
+            return cls(unix[1], "", _PORTS[unix[1]], path=unix[2])
         match = _URL.fullmatch(url)
         if match is None:
             raise ConfigError(f"{url!r} is no address of a server: {_WRITTEN}")
         scheme, host, port, base = match[1], match[2].strip("[]").lower(), match[3], match[4] or ""
         number = int(port) if port else _PORTS[scheme]
         if not 0 < number < 65536:
-            raise ConfigError(f"{url!r}: a port is 1 to 65535")
+            what = "a port is 1 to 65535" if port else f"{scheme} has no port of its own: write one"
+            raise ConfigError(f"{url!r}: {what}")
+        if base.rstrip("/") and not scheme.startswith("http"):
+            raise ConfigError(f"{url!r}: an address of {scheme} has no path; mounts and `gateway` options say it")
         if not TARGET_RUN.fullmatch(base.encode("utf-8")):
             raise ConfigError(f"{url!r}: write the path percent-encoded")
         return cls(scheme, _ascii(host, url), number, base=base.rstrip("/"))

@@ -6,8 +6,9 @@ without spaces, names that are tokens, no CR, LF or NUL in a value, and one fram
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from wsgikit.wire.http11.grammar import DIGITS, TARGET_RUN, TOKEN
 
@@ -38,6 +39,8 @@ class Request:
     early     called with the fields of each 103 (RFC 8297) that comes before the response
     watch     a descriptor: if its peer leaves, the exchange ends with Disconnected; -1: none
     deadline  monotonic seconds at which everything must be over; 0: none
+    environ   what our own server knows of the client, for wires that carry variables (REMOTE_ADDR, HTTPS, ...)
+    mount     the path in front of `target` for the client, decoded: SCRIPT_NAME on such wires
     """
 
     method: str
@@ -48,6 +51,8 @@ class Request:
     early: Callable[[list[tuple[bytes, bytes]]], object] | None = None
     watch: int = -1
     deadline: float = 0.0
+    environ: Mapping[str, Any] | None = None
+    mount: bytes = b""
 
 
 class Outgoing:

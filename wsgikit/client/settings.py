@@ -3,7 +3,9 @@ its line says so."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from wsgikit.wire.http11 import DEFAULT_LIMITS, Limits
@@ -30,6 +32,32 @@ class TlsSettings:
 
     verify: bool = True
     """Off: believe anybody who answers. For a laboratory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """What a FastCGI, SCGI or uwsgi upstream is told besides the request."""
+
+    root: str = ""
+    """Folder of the scripts, on the upstream's machine: what php-fpm needs. Empty: the upstream is one app."""
+
+    index: str = "index.php"
+    """Script of a folder, with `root`."""
+
+    front: str = ""
+    """Script for every path that names none, with `root`: "/index.php" for an application with a front controller."""
+
+    suffix: str = ".php"
+    """What the names of scripts end with, with `root`. What follows such a name in a path is PATH_INFO."""
+
+    params: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Further variables. They take the place of those that we make."""
+
+    keep: bool = False
+    """FastCGI: keep connections for further requests. Not with php-fpm: an idle connection holds a process there."""
+
+    modifier1: int = 0
+    """uwsgi: which plugin of uWSGI the request is for (0 Python, 5 Perl, 7 Ruby, 14 PHP)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +97,6 @@ class ClientSettings:
 
     tls: TlsSettings | ssl.SSLContext = TlsSettings()
     """How `https` is spoken: settings, or a context of yours, which is used as it is."""
+
+    gateway: GatewaySettings = GatewaySettings()
+    """For upstreams that do not speak HTTP."""
