@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 from wsgikit.middleware.xslt.failures import Place, Refused, SheetError, TooLarge, XsltError
 from wsgikit.middleware.xslt.output import NO_OUTPUT, Output, output_from
 from wsgikit.middleware.xslt.policy import Policy
-from wsgikit.middleware.xslt.scan import Finding, Scan, scan
+from wsgikit.middleware.xslt.scan import NOTHING, Finding, Scan, scan
 from wsgikit.middleware.xslt.space import APP_SCHEME, SCHEME, Dependency, Loaded, Space, shown
 
 __all__ = ["Bundle", "collect", "survey"]
@@ -118,7 +118,14 @@ class _Walk:
             name = waiting.pop()
             if name in self.scans:
                 continue
-            found = self.scans[name] = self._scanned(self._read(name))
+            try:
+                found = self.scans[name] = self._scanned(self._read(name))
+            except XsltError as error:
+                if not self._tolerant:
+                    raise
+                self.scans[name] = NOTHING
+                self.problems.append(error)
+                continue
             for written, base, place in (*found.imports, *found.includes):
                 target = self._guarded(written, base, place)
                 if target is not None:

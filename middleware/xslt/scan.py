@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from wsgikit.middleware.xslt.failures import Place
 from wsgikit.middleware.xslt.space import shown
 
-__all__ = ["FUNCTIONS", "XSL", "Finding", "Scan", "scan"]
+__all__ = ["FUNCTIONS", "NOTHING", "XSL", "Finding", "Scan", "scan"]
 
 XSL = "http://www.w3.org/1999/XSL/Transform"
 _EXSLT = "http://exslt.org/"
@@ -84,6 +84,10 @@ class Scan(NamedTuple):
     unknown: tuple[tuple[str, str, Place], ...]
     volatile: bool
     version: str
+
+
+# of a file that could not be read
+NOTHING = Scan((), (), (), (), (), False, "")
 
 
 def scan(tree: Any, uri: str) -> Scan:
