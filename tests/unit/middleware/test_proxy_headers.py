@@ -227,7 +227,7 @@ def test_long_fields_are_read_in_linear_time(line: str) -> None:
     began = time.process_time()
     forwarded_hops({"HTTP_FORWARDED": value})
     x_forwarded_hops({"HTTP_X_FORWARDED_FOR": value})
-    assert time.process_time() - began < 0.1
+    assert time.process_time() - began < 1.0  # reading it in quadratic time takes many
 
 
 def test_what_is_remembered_of_addresses_is_small() -> None:
