@@ -1,9 +1,12 @@
-"""What every test shares: deterministic hypothesis, and an environment no developer's settings leak into."""
+"""What all tests share: hypothesis without chance, an environment without your settings, and nothing left in /tmp."""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Deterministic, so that red today is red tomorrow; no deadline, because the machine may be busy with other suites.
@@ -15,3 +18,21 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "wsgikit"))
 
 for name in [name for name in os.environ if name.startswith("WSGIKIT_") or name in ("PORT", "WEB_CONCURRENCY")]:
     del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_files() -> Iterator[None]:
+    """One folder for what the code under test puts into the system's folder for temporary files; it goes at the end.
+
+    Not below tmp_path: workers that run as another user have to get in, and a Unix socket's path has 107 bytes.
+    """
+    before = os.environ.get("TMPDIR"), tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="wsgikit-tests-") as folder:
+        os.chmod(folder, 0o1777)
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
+        yield
+    tempfile.tempdir = before[1]
+    if before[0] is None:
+        del os.environ["TMPDIR"]
+    else:
+        os.environ["TMPDIR"] = before[0]
