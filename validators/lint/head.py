@@ -34,7 +34,8 @@ _HARD_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _WIDE = re.compile(r"[^\x00-\xff]")
 _STATUS = re.compile(r"[1-9][0-9]{2} (?:[^ ](?:.*[^ ])?)?", re.DOTALL)
 _DIGITS = re.compile(r"[0-9]++")
-_ENCODED_WORD = re.compile(r"=\?([!-~]+?)\?([bBqQ])\?([!-~]*?)\?=")
+# RFC 2047 2: no part holds a question mark, so that nothing is looked at twice
+_ENCODED_WORD = re.compile(r"=\?[!->@-~]++\?[bBqQ]\?[!->@-~]*+\?=")
 
 
 def check_status(status: object) -> Iterator[Note]:

@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -448,3 +449,10 @@ class TestLifetimes:
 
         assert answer.body == b"one\ntwo\n"
         assert lint.findings == ()
+
+    def test_a_long_header_is_looked_at_in_linear_time(self) -> None:
+        lint = Lint(answering([b""], headers=[("X-Echo", "x=?b?" * 1600), ("X-Other", "=?a?q?" * 1400)]))
+        began = time.process_time()
+        list(lint(environ(), start_response))
+
+        assert time.process_time() - began < 0.5  # it took minutes
