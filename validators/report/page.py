@@ -158,8 +158,11 @@ def _finding(finding: Finding) -> str:
     if finding.location is not None:
         where.append(f"{finding.location.path}:{finding.location.line}")
     lines = [f"<p>{_text(said)}</p>" if said else "", f'<p class="about">{_text(", ".join(filter(None, where)))}</p>']
-    if finding.issue:
+    if finding.issue.startswith(("https://", "http://")):
         lines.append(f'<p class="about"><a href="{_text(finding.issue)}">{_text(finding.issue)}</a></p>')
+    elif finding.issue:
+        # "javascript:" in a report that somebody else made
+        lines.append(f'<p class="about">{_text(finding.issue)}</p>')
     if finding.reproducer is not None:
         again = finding.reproducer
         raw = repr(again.raw) if again.raw else ""

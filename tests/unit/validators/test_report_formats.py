@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,13 @@ class TestHtml:
         assert not any("src" in attrs or any(name.startswith("on") for name in attrs) for _, attrs in parsed.tags)
         assert "alert(1)" in parsed.text
         assert "url(" not in page.render(report)
+
+    def test_only_an_address_of_the_web_becomes_a_link(self, report: Report) -> None:
+        evil = Finding(rule="WSGI-A07", verdict=Verdict.DEVIATION, issue="javascript:alert(1)")
+        text_of_page = page.render(replace(report, findings=(*report.findings, evil)))
+        assert 'href="https://x/1"' in text_of_page
+        assert 'href="javascript' not in text_of_page
+        assert "javascript:alert(1)" in text_of_page
 
     def test_every_rule_is_in_it_and_the_worst_is_first(self, report: Report) -> None:
         text_of_page = page.render(report)
