@@ -75,6 +75,8 @@ def response_fields(
     fields: TextFields = []
     urls: Urls | None = None
     named: frozenset[bytes] = frozenset()
+    # on the other wires the upstream is told where it is mounted (SCRIPT_NAME), and says what the client has to read
+    rewrite = settings.rewrite and origin.scheme in _PORTS
     for name, value in head.fields:
         text, kind = _kinds.get(name) or _kind(name)
         if not kind:
@@ -83,7 +85,7 @@ def response_fields(
             named |= connection_options(str(value, "latin-1"))
         elif kind in (_URL, _COOKIE):
             plain = str(value, "latin-1")
-            if settings.rewrite:
+            if rewrite:
                 urls = urls or Urls(environ, origin, settings)
                 plain = urls.location(plain) if kind == _URL else urls.cookie(plain)
             fields.append((text, plain))
