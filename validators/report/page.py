@@ -154,10 +154,11 @@ def _about(rule: Rule) -> str:
 
 def _finding(finding: Finding) -> str:
     said = "; ".join(part for part in (finding.detail, finding.reason) if part)
-    where = [finding.case, f"layer {finding.layer}" if finding.layer else ""]
+    places = [finding.case, f"layer {finding.layer}" if finding.layer else ""]
     if finding.location is not None:
-        where.append(f"{finding.location.path}:{finding.location.line}")
-    lines = [f"<p>{_text(said)}</p>" if said else "", f'<p class="about">{_text(", ".join(filter(None, where)))}</p>']
+        places.append(f"{finding.location.path}:{finding.location.line}")
+    where = ", ".join(filter(None, places))
+    lines = [f"<p>{_text(said)}</p>" if said else "", f'<p class="about">{_text(where)}</p>' if where else ""]
     if finding.issue.startswith(("https://", "http://")):
         lines.append(f'<p class="about"><a href="{_text(finding.issue)}">{_text(finding.issue)}</a></p>')
     elif finding.issue:
@@ -167,7 +168,7 @@ def _finding(finding: Finding) -> str:
         again = finding.reproducer
         raw = repr(again.raw) if again.raw else ""
         lines += [f"<pre>{_text(part)}</pre>" for part in (again.command, again.script, raw) if part]
-    inside = "".join(line for line in lines if line and "></p>" not in line)
+    inside = "".join(lines)
     return f'<div class="finding">{inside}</div>' if inside else ""
 
 
