@@ -13,115 +13,131 @@ from wsgikit.wire.http11.grammar import TOKEN
 
 Fields = list[tuple[bytes, bytes]]
 
-PASS, DROP, FORWARDING = range(3)
+PASS, DROP, FORWARDING, CODING = range(4)
 
 # RFC 9110 7.6.1 and those that were hop-by-hop before it; what frames the body and names the host is written anew.
 _DROPPED = frozenset(
     b"""
-    connection keep-alive proxy-connection te trailer transfer-encoding upgrade proxy-authenticate proxy-authorization
+    connection keep-alive proxy-connection te trailer upgrade proxy-authenticate proxy-authorization
     content-length host expect http2-settings
     """.split()  # ASCII source text, not wire data
 )
 # What says where a request comes from. Any `x-forwarded-` besides: people invent new ones.
 _FORWARDING = frozenset((b"forwarded", b"x-real-ip"))
-_LEARNED = 2048  # spellings of names that were met; clients have some dozens
+# Names that were met, and whole fields: clients have some dozens, and send the same again and again. A value longer
+# than `_SHORT` is most likely made for one request.
+_LEARNED, _SHORT = 2048, 128
 
 
-class Spelling(NamedTuple):
-    """What is known of a field name: in lower case, as a variable of the environ, and what becomes of it."""
+class Known(NamedTuple):
+    """What is known of a field: what becomes of it, its name in lower case and as a variable, its value as text.
 
+    `variable` is "" for a name with an underscore: X_User and X-User are one variable to many an upstream, so that the
+    server keeps it from its apps and we do not pass it on.
+    """
+
+    kind: int
     lower: bytes
     variable: str
-    kind: int
-    separator: str
+    text: str
 
 
-_spellings: dict[bytes, Spelling] = {}
-_names: dict[str, bytes] = {}
+_known: dict[tuple[bytes, bytes], Known] = {}
+_names: dict[str, tuple[bytes, int]] = {}
 
 
-def spelling(name: bytes) -> Spelling:
-    """What is known of a field name."""
-    known = _spellings.get(name)
-    if known is None:
-        known = _learn(name)
-        if len(_spellings) < _LEARNED:
-            _spellings[name] = known
-    return known
-
-
-def _learn(name: bytes) -> Spelling:
+def _learn(field: tuple[bytes, bytes]) -> Known:
+    name, value = field
     lower = name.lower()
     variable = str(lower, "latin-1").upper().replace("-", "_")
     if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         variable = "HTTP_" + variable
-    kind = PASS
-    # X_User and X-User are one variable to many an upstream; the server keeps neither from its apps nor do we pass it
-    if lower in _DROPPED or b"_" in name or TOKEN.fullmatch(name) is None:
-        kind = DROP
-    elif lower in _FORWARDING or lower.startswith(b"x-forwarded-"):
-        kind = FORWARDING
-    return Spelling(lower, variable, kind, "; " if lower == b"cookie" else ", ")
+    kind = _kind(lower)
+    known = Known(kind, lower, "" if b"_" in name else variable, str(value, "latin-1"))
+    if len(value) <= _SHORT:
+        if len(_known) >= _LEARNED:
+            _known.clear()
+        _known[field] = known
+    return known
 
 
-def client_fields(environ: dict[str, Any], *, trusted: bool) -> Fields:
+def _kind(lower: bytes) -> int:
+    if lower == b"transfer-encoding":
+        return CODING
+    if lower in _DROPPED or b"_" in lower or TOKEN.fullmatch(lower) is None:
+        return DROP
+    return FORWARDING if lower in _FORWARDING or lower.startswith(b"x-forwarded-") else PASS
+
+
+def client_fields(environ: dict[str, Any], *, trusted: bool) -> tuple[Fields, bool]:
     """What the client sent and what the layers further out made of it, without the fields of its connection.
 
-    `trusted`: keep what it says of its own clients (Forwarded, X-Forwarded-*).
+    `trusted`: keep what it says of its own clients (Forwarded, X-Forwarded-*). The second value says whether the body
+    has come in chunks.
     """
     named = connection_options(environ.get("HTTP_CONNECTION", ""))
     fields: Fields = []
     seen: set[str] = set()
+    chunked = "HTTP_TRANSFER_ENCODING" in environ
     raw: Fields = environ.get("wsgikit.raw_headers") or []
     changed: set[str] | None = None
-    for name, value in raw:
-        lower, variable, kind, _ = spelling(name)
-        if b"_" not in name:
-            seen.add(variable)
-        if kind == DROP or (kind == FORWARDING and not trusted) or lower in named:
+    for field in raw:
+        kind, lower, variable, text = _known.get(field) or _learn(field)
+        seen.add(variable)
+        if kind:
+            if kind == CODING:
+                chunked = True
+            if kind != FORWARDING or not trusted:
+                continue
+        if named and lower in named:
             continue
         current = environ.get(variable)
-        if current is None:
-            continue  # the server or a layer has taken it away
-        if current != str(value, "latin-1"):
+        if current != text:
+            if current is None:
+                continue  # the server or a layer has taken it away
             if changed is None:
                 changed = _changed(environ, raw)
             if variable in changed:
                 continue
-        fields.append((name, value))
+        fields.append(field)
     if changed:
         seen -= changed
-    _add_others(fields, environ, seen, named, trusted)
-    return fields
+    _add_others(fields, environ, environ.keys() - seen, named, trusted)
+    return fields, chunked
 
 
 def _changed(environ: dict[str, Any], raw: Fields) -> set[str]:
     """Variables whose value is not what the fields of that name make together."""
     joined: dict[str, str] = {}
-    for name, value in raw:
-        _, variable, kind, separator = spelling(name)
-        if b"_" not in name and kind != DROP:
-            text = str(value, "latin-1")
+    for field in raw:
+        kind, lower, variable, text = _known.get(field) or _learn(field)
+        if variable and kind in (PASS, FORWARDING):
+            separator = "; " if lower == b"cookie" else ", "
             joined[variable] = f"{joined[variable]}{separator}{text}" if variable in joined else text
     return {variable for variable, text in joined.items() if environ.get(variable) != text}
 
 
 def _add_others(
-    fields: Fields, environ: dict[str, Any], seen: set[str], named: frozenset[bytes], trusted: bool
+    fields: Fields, environ: dict[str, Any], variables: set[str], named: frozenset[bytes], trusted: bool
 ) -> None:
-    """Add what stands in the environ alone."""
+    """Add what stands in the environ alone, in its order."""
+    found = {variable for variable in variables if variable[:5] == "HTTP_" or variable == "CONTENT_TYPE"}
+    if not found:
+        return
     for variable in environ:
-        if variable in seen or not (variable[:5] == "HTTP_" or variable == "CONTENT_TYPE"):
+        if variable not in found or not environ[variable]:
             continue
-        value = environ[variable]
-        name = _names.get(variable)
-        if name is None:
-            name = variable.removeprefix("HTTP_").replace("_", "-").title().encode("latin-1", "replace")
-            if len(_names) < _LEARNED:
-                _names[variable] = name
-        lower, _, kind, _ = spelling(name)
-        if value and kind != DROP and (kind != FORWARDING or trusted) and lower not in named:
-            fields.append((name, value.encode("latin-1")))
+        name, kind = _names.get(variable) or _learn_variable(variable)
+        if (kind == PASS or (kind == FORWARDING and trusted)) and name.lower() not in named:
+            fields.append((name, environ[variable].encode("latin-1")))
+
+
+def _learn_variable(variable: str) -> tuple[bytes, int]:
+    name = variable.removeprefix("HTTP_").replace("_", "-").title().encode("latin-1", "replace")
+    known = name, _kind(name.lower())
+    if len(_names) < _LEARNED:
+        _names[variable] = known
+    return known
 
 
 _USUAL = {"": frozenset[bytes](), "keep-alive": frozenset[bytes](), "close": frozenset[bytes]()}

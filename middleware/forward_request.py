@@ -21,6 +21,8 @@ from wsgikit.wire.http11.grammar import TARGET_RUN, TOKEN
 
 _BLOCK = 64 * 1024
 _LENGTH = re.compile(r"[0-9]{1,18}")
+_CHUNKED = (b"Transfer-Encoding", b"chunked")
+_PROTO = {scheme: (b"X-Forwarded-Proto", scheme.encode()) for scheme in ("http", "https")}
 # RFC 9110 9.2.2. A method that nobody has registered is not idempotent.
 IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"))
 # What a query may hold besides unreserved characters; % because it is encoded already.
@@ -78,25 +80,18 @@ def _position(stream: Any) -> int | None:
         return None
 
 
-def upload(environ: dict[str, Any]) -> Upload | None:
+def upload(environ: dict[str, Any], *, chunked: bool) -> Upload | None:
     """The request's body, None without one. LengthRequired: nobody can tell where it ends."""
-    length = environ.get("CONTENT_LENGTH") or ""
+    length = environ.get("CONTENT_LENGTH")
     if length:
         if not _LENGTH.fullmatch(length):
             raise LengthRequired
         return Upload(environ["wsgi.input"], int(length)) if int(length) else None
-    if not _is_chunked(environ):
+    if not chunked:
         return None
     if not environ.get("wsgi.input_terminated"):
         raise LengthRequired
     return Upload(environ["wsgi.input"], None)
-
-
-def _is_chunked(environ: dict[str, Any]) -> bool:
-    if "HTTP_TRANSFER_ENCODING" in environ:
-        return True
-    raw: Fields = environ.get("wsgikit.raw_headers") or []
-    return any(len(name) == 17 and name.lower() == b"transfer-encoding" for name, _ in raw)
 
 
 class Call:
@@ -112,7 +107,6 @@ class Call:
         """LengthRequired: see `upload`."""
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
-        self.upload = upload(environ)
         self._settings = settings
         gone = environ.get("wsgikit.client_gone")
         self.watch = gone.fileno() if gone is not None and settings.half_close == "leave" else -1
@@ -120,31 +114,30 @@ class Call:
         self.early: Callable[[Fields], object] | None = None
         self._target = target(environ, whole=settings.whole_path)
         self._host = client_host(environ) if settings.host == "preserve" else settings.host.encode("latin-1")
-        self._common = self._fields()
-
-    def _fields(self) -> Fields:
-        """What is the same for all endpoints."""
-        environ, settings = self.environ, self._settings
         trusted = _is_trusted(environ.get("REMOTE_ADDR", ""), settings)
-        fields = client_fields(environ, trusted=trusted)
+        fields, chunked = client_fields(environ, trusted=trusted)
+        self.upload = upload(environ, chunked=chunked)
+        self._common = self._completed(fields, trusted)
+
+    def _completed(self, fields: Fields, trusted: bool) -> Fields:
+        """The client's fields with ours: what is the same for all endpoints."""
+        environ, settings = self.environ, self._settings
         if settings.forwarded == "x-forwarded":
-            _add_x_forwarded(fields, environ, settings)
+            _add_x_forwarded(fields, environ, settings, trusted)
         elif settings.forwarded == "forwarded":
             _add_forwarded(fields, environ)
         if settings.via:
-            version = environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/").encode("latin-1")
-            fields.append((b"Via", version + b" " + settings.via))
+            version = b"1.0 " if environ.get("SERVER_PROTOCOL") == "HTTP/1.0" else b"1.1 "
+            fields.append((b"Via", version + settings.via))
         if settings.request:
             fields = settings.request.applied(fields)
         body = self.upload
-        if body is not None and body.length is not None:
-            fields.append((b"Content-Length", b"%d" % body.length))
-        elif body is not None:
-            fields.append((b"Transfer-Encoding", b"chunked"))
+        if body is not None:
+            fields.append(_CHUNKED if body.length is None else (b"Content-Length", b"%d" % body.length))
+            if self._expects(body):
+                fields.append((b"Expect", b"100-continue"))
         elif environ.get("CONTENT_LENGTH") == "0":
             fields.append((b"Content-Length", b"0"))
-        if body is not None and self._expects(body):
-            fields.append((b"Expect", b"100-continue"))
         if self.upgrade:
             fields += ((b"Connection", b"Upgrade"), (b"Upgrade", self.upgrade))
         return fields
@@ -241,10 +234,10 @@ def _is_trusted(peer: str, settings: ForwardSettings) -> bool:
     return bool(settings.trusted) and within(address(peer), settings.trusted)
 
 
-def _add_x_forwarded(fields: Fields, environ: dict[str, Any], settings: ForwardSettings) -> None:
+def _add_x_forwarded(fields: Fields, environ: dict[str, Any], settings: ForwardSettings, trusted: bool) -> None:
     """X-Forwarded-For grows by the peer; the others are what the first proxy said, whom we trust if they are there."""
     peer = environ.get("REMOTE_ADDR", "").partition("%")[0].encode("latin-1")
-    there = {name.lower() for name, _ in fields}
+    there = {name.lower() for name, _ in fields} if trusted else ()
     if peer:
         if b"x-forwarded-for" in there:
             chain = [value for name, value in fields if name.lower() == b"x-forwarded-for"]
@@ -252,7 +245,8 @@ def _add_x_forwarded(fields: Fields, environ: dict[str, Any], settings: ForwardS
             peer = b", ".join((*chain, peer))
         fields.append((b"X-Forwarded-For", peer))
     if b"x-forwarded-proto" not in there:
-        fields.append((b"X-Forwarded-Proto", environ.get("wsgi.url_scheme", "http").encode("latin-1")))
+        scheme = environ.get("wsgi.url_scheme", "http")
+        fields.append(_PROTO.get(scheme) or (b"X-Forwarded-Proto", scheme.encode("latin-1")))
     if b"x-forwarded-host" not in there:
         fields.append((b"X-Forwarded-Host", client_host(environ)))
     # Either we mend what the upstream says of its URLs, or we tell it what stands before them; both would do it twice.

@@ -23,7 +23,7 @@ _ROLES = {
     b"upgrade": _UPGRADE,
 }
 _LEARNED = 1024  # spellings of field names that have passed; there are some dozens
-_roles: dict[bytes, int] = {}
+_names: dict[bytes, tuple[int, bytes]] = {}
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 
 
@@ -69,13 +69,11 @@ class Outgoing:
         self.length: int | None = _UNSET
         self.expects = self.upgrades = False
         lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.target)]
-        for name, value in request.fields:
-            role = _roles.get(name)
-            if role is None:
-                role = _learn(name)
+        for field in request.fields:
+            role, start = _names.get(field[0]) or _learn(field[0])
             if role:
-                self._note(role, value, request)
-            lines.append(b"%b: %b" % (name, value))
+                self._note(role, field[1], request)
+            lines.append(start + field[1])
         breaks = len(lines) + 1
         lines += (b"", b"")
         self.head = head = b"\r\n".join(lines)
@@ -116,10 +114,11 @@ class Outgoing:
         return iter(body)
 
 
-def _learn(name: bytes) -> int:
+def _learn(name: bytes) -> tuple[int, bytes]:
+    """The role of a field, and how its line begins."""
     if TOKEN.fullmatch(name) is None:
         raise ValueError(f"{name!r:.80} is no field name (RFC 9110 5.6.2)")
-    role = _ROLES.get(name.lower(), _ORDINARY)
-    if len(_roles) < _LEARNED:
-        _roles[name] = role
-    return role
+    known = _ROLES.get(name.lower(), _ORDINARY), name + b": "
+    if len(_names) < _LEARNED:
+        _names[name] = known
+    return known
