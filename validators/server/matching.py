@@ -32,7 +32,7 @@ def ends_unannounced(seen: Observed) -> bool:
 
 
 def _early(outcome: Outcome, seen: Observed) -> str:
-    if tuple(seen.early) == outcome.interim:
+    if tuple(dict.fromkeys(seen.early)) == outcome.interim:  # one 100 is as good as two (RFC 9110 15.2)
         return ""
     if not outcome.interim and not outcome.calls and seen.early:
         return ""  # refused at once, before the rest was sent
