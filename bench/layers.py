@@ -48,6 +48,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "rate-limit": {"rate": "1000000/s"},
     "rewrite": {"rules": [{"rule": "/old/<path:rest>", "path": "/new/{rest}"}]},
     "static": {"directory": tempfile.gettempdir(), "at": "/files"},
+    "xslt": {"follow": "app"},
 }
 FIELDS = {
     "HTTP_HOST": "shop.example",
