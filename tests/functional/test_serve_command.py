@@ -232,6 +232,20 @@ def test_check_config_says_all_is_well_or_what_is_not(folder: Path) -> None:
     )
 
 
+def test_check_config_looks_at_upstreams_also_where_nothing_is_loaded(folder: Path) -> None:
+    toml = folder / "wsgikit.toml"
+    toml.write_text(
+        "[[mount]]\nupstream = 'u'\n[upstream.u]\nendpoints = ['http://127.0.0.1:1']\nretry = { attmpts = 2 }\n"
+    )
+    for typed in ([], ["--no-load"]):
+        status, output = failing(folder, *typed, command="check config")
+        assert status == 2
+        assert "wsgikit.toml:3: [upstream.u] " in output
+        assert "attmpts" in output
+    toml.write_text(toml.read_text().replace("attmpts", "attempts"))
+    assert failing(folder, command="check config") == (0, "wsgikit.toml: 1 mount, 1 upstream; no mistakes found\n")
+
+
 def test_serve_from_python(folder: Path) -> None:
     (folder / "run_x.py").write_text(
         "import sys, wsgikit, site_x\n"

@@ -15,7 +15,7 @@ from wsgikit.errors import ConfigError, LoadError
 
 if TYPE_CHECKING:
     from wsgikit.cli.imports import Imports
-    from wsgikit.config.structure import MountEntry, RouteEntry, UseEntry
+    from wsgikit.config.structure import Entry, MountEntry, RouteEntry, UpstreamEntry, UseEntry
     from wsgikit.middleware.mount import MountPoint
     from wsgikit.middleware.router import Route
 
@@ -40,18 +40,19 @@ def assemble(
     """
     if not config.mounts and not config.routes:
         return _plain(config, app)
-    imports = imports or imports_of(config, app)
+    whole = _Assembly(config, app, imports or imports_of(config, app))
     mounts = [mount for mount in mounts_of(config, app) if not group or mount.group == group]
     if [(mount.host, mount.path) for mount in mounts] == [("", "/")] and not mounts[0].group:
-        mounted = _built(config, mounts[0], _loaded(mounts[0], app, imports))
+        mounted = whole.built(mounts[0])
     else:
         from wsgikit.middleware.mount import Mount
 
         away = forward if not group else None
-        mounted = Mount([_point(config, mount, app, imports, away) for mount in mounts])
-    whole = _routed(config, mounted, imports) if config.routes and not group else mounted
-    imports.check()
-    return whole
+        mounted = Mount([whole.point(mount, away) for mount in mounts])
+    if config.routes and not group:
+        mounted = whole.routed(mounted)
+    whole.imports.check()
+    return mounted
 
 
 def imports_of(
@@ -94,52 +95,69 @@ def mounts_of(config: Config, app: App | None = None) -> tuple[MountEntry, ...]:
     return (MountEntry(app=name),) if name or app is not None else ()
 
 
-def _built(config: Config, entry: MountEntry | RouteEntry, app: App) -> App:
-    built = wrapped(app, entry.use)
-    return _linted(built) if config.get("lint") else built
+class _Assembly:
+    """One pass over the tables of a configuration: each entry becomes an app."""
+
+    def __init__(self, config: Config, app: App | None, imports: Imports) -> None:
+        self.config = config
+        self.app = app
+        self.imports = imports
+        self.upstreams: dict[str, App] = {}
+
+    def point(self, mount: MountEntry, forward: Forward | None) -> MountPoint:
+        from wsgikit.middleware.mount import MountPoint
+
+        try:
+            if mount.group and forward is not None:
+                # the group's workers mount the app themselves, so they need the path as it came
+                return MountPoint(mount.path, forward(mount.group), host=mount.host, strip=False, name=mount.name)
+            return MountPoint(mount.path, self.built(mount), host=mount.host, strip=mount.strip, name=mount.name)
+        except ConfigError as error:
+            raise _placed(error, mount) from error.__cause__
+
+    def routed(self, mounted: App) -> App:
+        from wsgikit.middleware.router import Router
+
+        return Router([self.route(entry) for entry in self.config.routes], not_found=mounted)
+
+    def route(self, entry: RouteEntry) -> Route:
+        from wsgikit.middleware.router import Route
+
+        app = self.built(entry)
+        try:
+            return Route(
+                entry.rule,
+                app,
+                host=entry.host,
+                methods=entry.methods or None,
+                name=entry.name,
+                slash=entry.slash,
+                prefix=entry.prefix,
+                # an upstream sees the URL that the client sent, unless the row asks for less
+                strip=not entry.upstream if entry.strip is None else entry.strip,
+                defaults=entry.defaults,
+            )
+        except ConfigError as error:
+            raise _placed(error, entry) from None
+
+    def built(self, entry: MountEntry | RouteEntry) -> App:
+        """The app of an entry with all that is around it."""
+        app = wrapped(self.loaded(entry), entry.use)
+        return _linted(app) if self.config.get("lint") else app
+
+    def loaded(self, entry: MountEntry | RouteEntry) -> App:
+        if entry.upstream:
+            # one for all that name it: its connections and counts are theirs together
+            if entry.upstream not in self.upstreams:
+                self.upstreams[entry.upstream] = upstream_app(self.config.upstreams[entry.upstream])
+            return self.upstreams[entry.upstream]
+        if not entry.app and self.app is not None:
+            return self.app
+        load = partial(named_app, entry.app, entry.place("app"))
+        return self.imports.app(entry, load, lazy=getattr(entry, "lazy", False))
 
 
-def _point(config: Config, mount: MountEntry, app: App | None, imports: Imports, forward: Forward | None) -> MountPoint:
-    from wsgikit.middleware.mount import MountPoint
-
-    try:
-        if mount.group and forward is not None:
-            # the group's workers mount the app themselves, so they need the path as it came
-            return MountPoint(mount.path, forward(mount.group), host=mount.host, strip=False, name=mount.name)
-        built = _built(config, mount, _loaded(mount, app, imports))
-        return MountPoint(mount.path, built, host=mount.host, strip=mount.strip, name=mount.name)
-    except ConfigError as error:
-        raise _placed(error, mount) from error.__cause__
-
-
-def _routed(config: Config, mounted: App, imports: Imports) -> App:
-    from wsgikit.middleware.router import Router
-
-    return Router([_route(config, entry, imports) for entry in config.routes], not_found=mounted)
-
-
-def _route(config: Config, entry: RouteEntry, imports: Imports) -> Route:
-    from wsgikit.middleware.router import Route
-
-    app = _built(config, entry, _loaded(entry, None, imports))
-    try:
-        return Route(
-            entry.rule,
-            app,
-            host=entry.host,
-            methods=entry.methods or None,
-            name=entry.name,
-            slash=entry.slash,
-            prefix=entry.prefix,
-            # an upstream sees the URL that the client sent, unless the row asks for less
-            strip=not entry.upstream if entry.strip is None else entry.strip,
-            defaults=entry.defaults,
-        )
-    except ConfigError as error:
-        raise _placed(error, entry) from None
-
-
-def _placed(error: ConfigError, entry: MountEntry | RouteEntry) -> ConfigError:
+def _placed(error: ConfigError, entry: Entry) -> ConfigError:
     """An error that says where in the file the mistake is."""
     place = entry.place().rpartition(":")[0] or entry.place()
     return error if str(error).startswith(place) else ConfigError(f"{entry.place()}: {error}")
@@ -156,13 +174,14 @@ def wrapped(app: App, uses: Iterable[UseEntry]) -> App:
     return Stack(app, [table_use(use.middleware, use.options, f"{use.place()}: ") for use in entries])
 
 
-def _loaded(entry: MountEntry | RouteEntry, app: App | None, imports: Imports) -> App:
-    if entry.upstream:
-        raise ConfigError(f"{entry.place('upstream')}: upstreams cannot be served by this version")
-    if not entry.app and app is not None:
-        return app
-    lazy = getattr(entry, "lazy", False)
-    return imports.app(entry, partial(named_app, entry.app, entry.place("app")), lazy=lazy)
+def upstream_app(entry: UpstreamEntry) -> App:
+    """What forwards to an upstream. ConfigError names the place in the file, and the key."""
+    from wsgikit.middleware.balancer import Balancer
+
+    try:
+        return Balancer.from_table(entry.name, entry.options)
+    except ConfigError as error:
+        raise _placed(error, entry) from error.__cause__
 
 
 def named_app(name: str, place: str = "") -> App:

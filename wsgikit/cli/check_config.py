@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from wsgikit.cli.assemble import assemble, imports_of, upstream_app
 from wsgikit.config import build
 from wsgikit.config.resolve import Config, Sources
 
@@ -42,10 +43,11 @@ def _make_settings(config: Config) -> None:
     build.limits(config)
     for group in build.group_settings(config):
         build.worker_settings(config, group.name)
+    for upstream in config.upstreams.values():
+        upstream_app(upstream)
 
 
 def _load(config: Config) -> None:
-    from wsgikit.cli.assemble import assemble, imports_of
     from wsgikit.cli.launch import prepare_imports
 
     if config.mounts or config.get("app") or config.routes:

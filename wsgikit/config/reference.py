@@ -41,8 +41,9 @@ _TABLES: tuple[tuple[str, str, tuple[Key, ...]], ...] = (
     ("`[[route]]`: a URL pattern", "Needs either `app` or `upstream`.", structure.ROUTE_KEYS),
     (
         "`[upstream.NAME]`: servers to forward to",
-        "All other keys are options of the balancer; `${NAME}` works as in `[[mount.use]]`.",
-        structure.UPSTREAM_KEYS,
+        "Its keys are the options of the balancer, [balancing.md](balancing.md) has them: `endpoints`, `balance`,\n"
+        "`health`, `retry` ... `${NAME}` works as in `[[mount.use]]`.",
+        (),
     ),
     (
         "`tls`: certificates",
@@ -57,7 +58,7 @@ def options_page() -> str:
     parts = [_INTRODUCTION]
     for section, options in groupby(sorted(OPTIONS, key=_section_order), key=lambda option: option.section):
         parts.append(f"## {section}\n\n{_option_table(options)}")
-    parts.extend(f"## {title}\n\n{text}\n\n{_key_table(keys)}" for title, text, keys in _TABLES)
+    parts.extend(f"## {title}\n\n{text}\n" + (f"\n{_key_table(keys)}" if keys else "") for title, text, keys in _TABLES)
     return "\n".join(parts)
 
 

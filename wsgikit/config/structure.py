@@ -83,10 +83,9 @@ class RouteEntry(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamEntry(Entry):
-    """`[upstream.NAME]`: endpoints to forward to; `options` are not checked yet."""
+    """`[upstream.NAME]`: servers to forward to; `options` is the whole table, not checked yet."""
 
     name: str
-    endpoints: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -204,13 +203,6 @@ ROUTE_KEYS = (
     Key("app", _SPEC, _SPEC_HELP),
     Key("upstream", _NAME, "In place of `app`: forward to `[upstream.NAME]`"),
     _BODY,
-)
-UPSTREAM_KEYS = (
-    Key(
-        "endpoints",
-        Several(Text("an address such as 'http://10.0.0.1:8000' or 'http+unix:/run/app.sock'", empty=False)),
-        "Where to forward to",
-    ),
 )
 TLS_KEYS = (
     Key("names", Several(HostName()), "Hosts the certificate is for (SNI); without names it is the default"),

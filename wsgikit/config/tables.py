@@ -57,8 +57,7 @@ class TableReader:
         found = {}
         for name, raw in self.named("upstream").items():
             way = ("upstream", name)
-            values, rest = self.keys(raw, tables.UPSTREAM_KEYS, way)
-            found[name] = UpstreamEntry(name=name, **values, options=self._expand(rest, way), file=self.file, way=way)
+            found[name] = UpstreamEntry(name=name, options=self._expand(raw, way), file=self.file, way=way)
         return found
 
     def groups(self, check: Callable[[Option, Given], Any]) -> dict[str, GroupEntry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from wsgikit.config.resolve import Config, Sources
 from wsgikit.config.sources import Given
 from wsgikit.errors import ConfigError, LoadError
 from wsgikit.middleware import NAMES
+from wsgikit.middleware.balancer import Balancer
+from wsgikit.middleware.mount import Mount
+from wsgikit.middleware.router import Router
 
 App = Callable[..., Iterable[bytes]]
 
@@ -352,6 +356,57 @@ def test_a_project_with_an_app_factory_is_an_app(
         assemble(configured(tmp_path, mount.format("mian")))
     with pytest.raises(LoadError, match=r"wsgikit.toml:3: 'egg:Shop#broken': ZeroDivisionError"):
         assemble(configured(tmp_path, mount.format("broken")))
+
+
+UPSTREAM = """
+[[mount]]
+path = "/api"
+upstream = "api"
+[[route]]
+rule = "/v2/<path:rest>"
+upstream = "api"
+[[mount]]
+path = "/other"
+upstream = "other"
+[upstream.other]
+endpoints = ["http://127.0.0.1:2"]
+[upstream.api]
+"""
+
+
+def test_an_upstream_is_one_app_for_all_that_name_it(tmp_path: Path) -> None:
+    router = assemble(configured(tmp_path, UPSTREAM + "endpoints = ['http://127.0.0.1:1 weight=2']"))
+    assert isinstance(router, Router)
+    assert isinstance(router.not_found, Mount)
+    api, other = router.not_found.points
+    assert isinstance(api.app, Balancer)
+    assert api.app is router.table.routes[0].app
+    assert other.app is not api.app
+    assert [endpoint.url for endpoint in api.app.endpoints] == ["http://127.0.0.1:1"]
+    # a mount's path is its own, a route is one of the upstream's
+    assert (api.strip, router.table.routes[0].strip) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("endpoint = ['http://127.0.0.1:1']", "unknown option 'endpoint'; did you mean 'endpoints'?"),
+        ("endpoints = ['127.0.0.1:1']", "127.0.0.1:1"),
+        ("endpoints = []", "no endpoints"),
+        ("endpoints = ['http://a']\nbalance = 'fair'", "fair"),
+    ],
+)
+def test_a_wrong_upstream_names_its_line(tmp_path: Path, keys: str, message: str) -> None:
+    config = configured(tmp_path, UPSTREAM + keys)
+    with pytest.raises(ConfigError) as caught:
+        assemble(config)
+    assert re.match(r".*wsgikit\.toml:13: \[upstream\.api\] ", str(caught.value))
+    assert message in str(caught.value)
+
+
+def test_variables_in_upstreams_come_from_the_environment(tmp_path: Path) -> None:
+    toml = "[env]\nPLACE = 'http://127.0.0.1:1'\n" + UPSTREAM + "endpoints = ['${PLACE}/base']"
+    assert configured(tmp_path, toml).upstreams["api"].options == {"endpoints": ["http://127.0.0.1:1/base"]}
 
 
 def test_lint_goes_around_every_app(tmp_path: Path, caplog: pytest.LogCaptureFixture, apps: ModuleType) -> None:

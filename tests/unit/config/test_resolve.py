@@ -231,8 +231,10 @@ def test_mounts_routes_and_upstreams_become_entries(read: Read) -> None:
     assert mount.use[0].options == {"level": 5, "types": ["text/plain", "${KIND}"]}
     assert mount.use[0].place("level").endswith("wsgikit.toml:9")
     assert config.routes[0].methods == ("GET",)
-    assert config.upstreams["api"].endpoints == ("http://127.0.0.1:1", "http+unix:/x")
-    assert config.upstreams["api"].options == {"balance": "p2c"}
+    assert config.upstreams["api"].options == {
+        "balance": "p2c",
+        "endpoints": ["http://127.0.0.1:1", "http+unix:/x"],
+    }
 
 
 def test_a_variable_that_is_not_set_is_a_mistake(read: Read) -> None:
