@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import ssl
 import time
 from contextlib import ExitStack
@@ -217,3 +218,99 @@ def test_bytes_behind_a_body_reach_who_takes_the_socket_over(serving, mode: str)
     server = serving("--takeover", "--body", mode, app="attacked:app")
     with upgraded(server, b"read_and_taken", body=b"12345", more=b"already") as client:
         assert client.read_until_close() == b"<already>"
+
+
+# Clients that leave
+
+
+def until_closed(server: ServerProcess) -> None:
+    deadline = time.monotonic() + 5
+    while get(server, b"balance") != b"0":
+        assert time.monotonic() < deadline, "the body of a client that has left is not closed"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("leaving", ["reset", "closed", "never read"])
+def test_an_endless_response_ends_with_its_client(serving, leaving: str, poller: str) -> None:
+    limits = ("--output-memory", "64KiB", "--output-spool", "64KiB", "--send-timeout", "0.5")
+    server = serving("--threads", "2", "--poller", poller, *limits, app="attacked:app")
+    size = b"2000000" if leaving == "never read" else b"10"
+    with RawClient(server.address, receive_buffer=4096) as client:
+        client.send(GET % b"endless?%b" % size)
+        client.read_until(b"xx")
+        assert get(server, b"balance") == b"1"
+        if leaving == "reset":
+            client.reset()
+        elif leaving == "closed":
+            client.close()
+        until_closed(server)
+    assert get(server, b"hello") == b"hello"
+
+
+def test_a_child_that_the_app_forks_does_not_hold_the_connection_open(serving) -> None:
+    server = serving("--threads", "2", app="attacked:app")
+    with RawClient(server.address) as client:
+        client.send(b"GET /forking HTTP/1.0\r\n\r\n")
+        assert client.read_until_close(timeout=3).endswith(b"\r\n\r\nhello")
+
+
+# More than there is
+
+
+def test_a_worker_without_descriptors_waits_for_some(serving, poller: str) -> None:
+    server = serving("--threads", "2", "--poller", poller, "--linger", "0.2", app="attacked:app")
+    pid = get(server, b"starved?12")
+    with ExitStack() as stack:
+        for _ in range(30):
+            stack.enter_context(RawClient(server.address)).send(b"GET / HT")
+        deadline = time.monotonic() + 5
+        while "Too many open files" not in server.output:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert busy(server) < 0.2
+    assert get(server, b"pid") == pid
+    with RawClient(server.address) as client:  # spooling needs a descriptor, too
+        client.send(b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n" + b"x" * 900_000)
+        assert client.read_response().status == 200
+    assert "an error in wsgikit itself" not in server.output
+
+
+# The end
+
+
+HOLDING = {
+    "nothing": b"",
+    "a refusal": b"\x00\x01",
+    "half a head": b"GET / HT",
+    "half a body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1",
+    "an app that sleeps": GET % b"sleep?9",
+    "a response that is not read": GET % b"big?90000000",
+}
+
+
+@pytest.mark.parametrize("holding", HOLDING)
+def test_nobody_keeps_a_worker_beyond_its_grace(serving, holding: str) -> None:
+    server = serving("--threads", "2", "--graceful-timeout", "0.6", "--linger", "0.3")
+    with RawClient(server.address, receive_buffer=4096) as client:
+        get(server, b"hello")
+        client.send(HOLDING[holding])
+        time.sleep(0.1)
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        assert server.wait(10) == 0
+        assert time.monotonic() - began < 2.5  # the threads that do not come back have half a second more
+
+
+def test_what_was_begun_is_finished_after_term(serving) -> None:
+    server = serving("--threads", "2", "--output-memory", "64KiB", app="attacked:app")
+    with RawClient(server.address) as upload, RawClient(server.address, receive_buffer=4096) as reader:
+        upload.send(b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
+        reader.send(GET % b"made?1,9000000,small,0")
+        assert reader.readable(2)
+        server.signal(signal.SIGTERM)
+        time.sleep(0.5)  # no listener any more, and none of the two has done anything since
+        upload.send(b"67890")
+        response = upload.read_response()
+        assert (response.status, response.get("Connection")) == (200, b"close")
+        assert len(reader.read_response(timeout=10).body) == 9_000_000
+    assert server.wait(10) == 0

@@ -87,7 +87,7 @@ def made(environ, start_response):
     data = pattern(seed, int(size))
     time.sleep(float(pause))
     if style == "file":
-        file = tempfile.TemporaryFile()
+        file = tempfile.TemporaryFile()  # noqa: SIM115 (the wrapper closes it)
         file.write(data)
         file.seek(0)
         start_response("200 OK", [])
@@ -102,6 +102,36 @@ def made(environ, start_response):
         return [data[:100], data[100:]]
     step = 700 if style == "small" else 20_000
     return Counted(data[start : start + step] for start in range(0, len(data), step))
+
+
+def endless(environ, start_response):
+    """Blocks of so many bytes for ever, with pauses of a hundredth of a second."""
+    start_response("200 OK", [])
+    return Counted(ticking(b"x" * int(environ["QUERY_STRING"])))
+
+
+def ticking(block):
+    while True:
+        yield block
+        time.sleep(0.01)
+
+
+def forking(environ, start_response):
+    """Leave a child behind that has inherited the connection."""
+    if os.fork() == 0:
+        time.sleep(5)
+        os._exit(0)
+    start_response("200 OK", [])
+    return iter([b"hello"])
+
+
+def starved(environ, start_response):
+    """Take away all descriptors but so many, until the worker ends."""
+    import resource
+
+    used = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + int(environ["QUERY_STRING"]),) * 2)
+    return many_sided.pid(environ, start_response)
 
 
 def balance(environ, start_response):
