@@ -10,7 +10,8 @@ Options
     live       path that answers 200 while the worker can answer at all ("/-/health"); "" for none
     ready      path that answers 200 while all checks pass, else 503 ("/-/ready"); "" for none
     checks     name -> a function without arguments, or "package.module:function". It fails by raising or by returning
-               False. It has to come back soon by itself: nothing can stop a thread
+               False. It has to come back soon by itself: nothing can stop a thread. While the checks are being
+               asked others get the last result, and after 5 seconds 503
     cache      how long a result is used again, by each worker ("1s"), so that probes cannot load a database
     detail     addresses that get each check's result; others get the sum alone (["127.0.0.1", "::1"]). Behind a proxy
                put ProxyHeaders outside this layer, or everybody is the proxy
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = ["Health"]
+
+# seconds that the checks together may take before others say that there is no answer
+_PATIENCE = 5.0
 
 
 class Health:
@@ -92,16 +96,25 @@ class _Results:
         self._checks = checks
         self._keep = seconds(cache, "cache")
         self._lock = threading.Lock()
-        self._until = 0.0
-        self._last: dict[str, str] = {}
+        self._until = self._began = 0.0
+        self._last: dict[str, str] | None = None
 
     def __call__(self) -> dict[str, str]:
         """name -> why it failed, "" for a check that passed."""
-        with self._lock:
-            if monotonic() >= self._until:
+        last = self._last
+        # whoever knocks while a check hangs must not hang with it: probes would take one thread after the other
+        if not self._lock.acquire(timeout=_PATIENCE if last is None else 0):
+            if last is None or monotonic() - self._began > _PATIENCE:
+                return dict.fromkeys(self._checks, "fail: no answer yet")
+            return last
+        try:
+            if self._last is None or monotonic() >= self._until:
+                self._began = monotonic()
                 self._last = {name: _ask(check) for name, check in self._checks.items()}
                 self._until = monotonic() + self._keep
             return self._last
+        finally:
+            self._lock.release()
 
 
 def _ask(check: Callable[[], object]) -> str:

@@ -107,6 +107,34 @@ def test_a_result_is_used_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(asked) == 2
 
 
+def test_a_check_that_hangs_takes_one_thread_and_fails_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, go_on, hanging = [100.0], threading.Event(), threading.Event()
+    monkeypatch.setattr(health_module, "monotonic", lambda: now[0])
+    hangs: list[bool] = []
+
+    def check() -> None:
+        if hangs:
+            hanging.set()
+            go_on.wait(20)
+
+    layer = Health(hello, checks={"database": check})
+    assert drive(layer, make_environ(path="/-/ready")).code == 200
+    hangs.append(True)
+    now[0] += 2
+    thread = threading.Thread(target=lambda: drive(layer, make_environ(path="/-/ready")))
+    thread.start()
+    try:
+        assert hanging.wait(10)
+        assert drive(layer, make_environ(path="/-/ready")).code == 200  # what was found last, and at once
+        now[0] += 6
+        failed = drive(layer, make_environ(path="/-/ready", REMOTE_ADDR="127.0.0.1"))
+        assert json.loads(failed.body) == {"status": "fail", "checks": {"database": "fail: no answer yet"}}
+    finally:
+        go_on.set()
+        thread.join(10)
+    assert drive(layer, make_environ(path="/-/ready")).code == 200
+
+
 def test_checks_may_be_named() -> None:
     assert drive(Health(hello, checks={"pid": "os:getpid"}), make_environ(path="/-/ready")).code == 200
     with pytest.raises(ConfigError, match="checks: x = 5"):
