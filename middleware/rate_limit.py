@@ -16,7 +16,8 @@ Options
 Over the limit: 429 with Retry-After; the app is not called. A request that is refused is not counted, so a client that
 goes on knocking gets through at the rate. A request without the chosen key (no such header, no user) is counted by
 address. A header's value counts as it is sent: who makes one up for each request has a full bucket for each, so let
-something outside this layer refuse values that are nobody's, or count by address as well. Behind a proxy put ProxyHeaders outside this layer, or everybody is the proxy.
+something outside this layer refuse values that are nobody's, or count by address as well. Behind a proxy put
+ProxyHeaders outside this layer, or everybody is the proxy.
 
 Memory: `rows` x 48 bytes in the scoreboard, shared by all workers and kept when one is replaced. With more clients than
 rows in a burst, the forgotten ones start with a full bucket again: give an expected attack enough rows.
