@@ -224,6 +224,13 @@ def _innermost(app: Any) -> Any:
 
 
 def _named(app: Any) -> str:
+    from wsgikit.middleware.mount import Deferred, Mount
+
     app = _innermost(app)
+    if isinstance(app, Deferred):
+        return f"(cannot be loaded: {app.name})"
+    describe = getattr(app, "describe", None)
+    if callable(describe) and not isinstance(app, Mount):  # an upstream; what a mount holds has lines of its own
+        return str(describe())
     thing = app if hasattr(app, "__qualname__") else type(app)
     return f"{thing.__module__}:{thing.__qualname__}"

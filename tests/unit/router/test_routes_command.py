@@ -153,3 +153,16 @@ def test_mistakes_are_named(capsys):
         deep = Mount({"/d": deep})
     sys.modules["routed"].deep = deep
     assert "nested more than" in run(capsys, "routed:deep")[2]
+
+
+def test_upstreams_show_where_they_lead_and_apps_that_fail_that_they_do(capsys, tmp_path):
+    (tmp_path / "wsgikit.toml").write_text(
+        "[[mount]]\npath = '/api'\nupstream = 'api'\n[upstream.api]\nendpoints = ['http://127.0.0.1:1']\n"
+        "[[mount]]\npath = '/gone'\napp = 'routed:gone'\n"
+    )
+    status, lines, _ = run(capsys)
+    assert status == 0
+    assert [line.split(maxsplit=2) for line in lines] == [
+        ["mount", "/api", "api (p2c): http://127.0.0.1:1"],
+        ["mount", "/gone", "(cannot be loaded: /gone)"],
+    ]
