@@ -140,6 +140,29 @@ def balance(environ, start_response):
     return [str(OPENED[0] - CLOSED[0]).encode()]
 
 
+SMUGGLED = [0]
+
+
+def smuggled(environ, start_response):
+    """What no attack may reach; `smugglings` tells how often it was."""
+    SMUGGLED[0] += 1
+    return many_sided.hello(environ, start_response)
+
+
+def smugglings(environ, start_response):
+    start_response("200 OK", [])
+    return [str(SMUGGLED[0]).encode()]
+
+
+def answering(environ, start_response):
+    """A response with a header whose value the query chooses."""
+    value = {"crlf": "a\r\nX-Injected: b", "lf": "a\nb", "nul": "a\0b", "snowman": "\N{SNOWMAN}"}[
+        environ["QUERY_STRING"]
+    ]
+    start_response("200 OK", [("X-Value", value)])
+    return [b"hello"]
+
+
 UPGRADE = [("Upgrade", "x"), ("Connection", "upgrade")]
 
 PATHS = {name: value for name, value in list(globals().items()) if callable(value) and name != "app"}
