@@ -33,8 +33,9 @@ Which responses
                   of RSS, Atom and RDF feeds, the result of everything else ("auto")
     format_parameter    `?format=xml` and `?format=html` go before Accept; "" for none ("format")
     opt_out       a response field with which the app says "off" for a response ("X-XSLT")
-    head          HEAD: "headers", the app answers HEAD, Content-Type and ETag are the result's, Content-Length is left
-                  out; "get", the app is asked by GET and the result is made, so that the head is exact ("headers")
+    head          HEAD: "headers", the app answers HEAD, Content-Type and ETag are the result's and left out where only
+                  the document decides, as Content-Length always is; "get", the app is asked by GET and the result is
+                  made, so that the head is exact ("headers")
 
     Left alone are 1xx, 204, 206, 304, redirects and errors, `Cache-Control: no-transform`, and codings that nobody here
     can undo. Range is not passed on for documents; results have `Accept-Ranges: none`.

@@ -171,7 +171,8 @@ class Exchange:
             return Discard()
         if self.client.get("REQUEST_METHOD") == "HEAD":
             work.describe()
-            response.remove("Content-Length")
+            # what only the document would tell is left out (RFC 9110 9.3.2)
+            response.remove("Content-Length", *([] if decided else ["Content-Type"]))
             return None
         kept = work.kept()
         if kept is not None:

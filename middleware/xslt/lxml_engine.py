@@ -36,9 +36,10 @@ from wsgikit.middleware.xslt.space import Dependency, Loaded, Space, shown
 __all__ = ["LxmlEngine", "LxmlStylesheet"]
 
 # Everything but reading, which the resolver decides about: with it denied, document() would not even be asked for.
-_ACCESS = etree.XSLTAccessControl(
-    read_file=True, write_file=False, create_dir=False, read_network=False, write_network=False
-)
+_NO_WRITING = {"write_file": False, "create_dir": False, "write_network": False}
+_FILES = etree.XSLTAccessControl(read_file=True, read_network=False, **_NO_WRITING)
+# where URIs stand for folders, they have to come as far as the resolver; it gives files of the roots or raises
+_FILES_AND_URIS = etree.XSLTAccessControl(read_file=True, read_network=True, **_NO_WRITING)
 # A name that no stylesheet uses. With a parameter, libxslt keeps the names of a run in a table of that run; without
 # any, they would stay with the stylesheet for ever.
 _ALWAYS = "{https://wsgikit.example/ns/run}run"
@@ -137,8 +138,12 @@ class _Copy:
         bundle = sheet.bundle
         try:
             tree = etree.fromstring(bundle.files[bundle.uri], parser, base_url=bundle.uri)
-            regexp = "regexp" in policy.allow
-            self._transform = etree.XSLT(tree, extensions=_walls(policy), regexp=regexp, access_control=_ACCESS)
+            self._transform = etree.XSLT(
+                tree,
+                extensions=_walls(policy),
+                regexp="regexp" in policy.allow,
+                access_control=_FILES_AND_URIS if policy.uris else _FILES,
+            )
         except etree.XSLTParseError as error:
             raise self._reader.failed or read_log(error.error_log).sheet_error(bundle.uri) from None
         except etree.XMLSyntaxError as error:

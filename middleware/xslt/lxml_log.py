@@ -41,11 +41,9 @@ class Log(NamedTuple):
 
     def run_error(self, uri: str, fallback: str) -> XsltError:
         """Why a run failed."""
-        if self.last_is_message and not self.troubles:
+        # libxslt goes on after many an error, and messages may follow it
+        if self.last_is_message and not any(trouble.place.line for trouble in self.troubles):
             return Terminated(self.messages[-1], Place(shown(uri)))
-        if self.last_is_message and self.messages:
-            # errors that libxslt went on after, and then the stylesheet ended itself
-            return Terminated(self.messages[-1], self.troubles[0].place)
         trouble = self._first(uri)
         text = trouble.text or fallback
         if _DENIED.search(text):

@@ -12,6 +12,7 @@ from wsgikit.middleware.xslt import documents
 from wsgikit.middleware.xslt.engine import Parameter, Source, make_engine
 from wsgikit.middleware.xslt.failures import (
     Place,
+    Refused,
     SheetError,
     SourceError,
     Terminated,
@@ -107,6 +108,17 @@ def test_a_terminating_message_is_told_from_a_failure(bench: Any, text: str) -> 
         bench.run(sheet)
     assert str(caught.value) == (text or "before")
     assert "before" in caught.value.messages  # type: ignore[attr-defined]
+
+
+def test_messages_after_an_error_do_not_hide_it(bench: Any) -> None:
+    """libxslt goes on after some errors, and the log ends with what the stylesheet says then."""
+    path = bench.sheet(
+        "<xsl:template match='/'>\n<xsl:value-of select=\"document('http://a.example/x')\"/>"
+        "<xsl:message>404 after</xsl:message></xsl:template>"
+    )
+    with pytest.raises(Refused, match=r"a\.example") as caught:
+        bench.run(path)
+    assert caught.value.place == Place(path, 2)
 
 
 @pytest.mark.parametrize(

@@ -286,6 +286,11 @@ def test_uris_can_stand_for_folders_in_the_roots(bench: Any) -> None:
     path = bench.sheet('<xsl:import href="http://styles.example/1.0/common.xsl"/>')
     uris = {"http://styles.example/1.0/": str(bench.root)}
     assert b"<found/>" in bench.run(path, uris=uris).body
+    bench.put("data.xml", "<data/>")
+    reading = "<xsl:template match='/'><xsl:copy-of select=\"document('http://styles.example/1.0/data.xml')\"/></xsl:template>"
+    assert b"<data/>" in bench.run(bench.sheet(reading, "reading.xsl"), uris=uris).body
+    with pytest.raises(Refused, match=r"other\.example"):
+        bench.run(bench.sheet(reading.replace("styles.", "other."), "reading.xsl"), uris=uris)
     outside = bench.sheet('<xsl:import href="http://styles.example/1.0/../other.xsl"/>')
     with pytest.raises(Refused):
         bench.run(outside, uris=uris)
