@@ -26,7 +26,9 @@ The four hooks, all optional:
     that changes the body drops Content-Length and digests and weakens the ETag; Content-Length is computed anew
     where the whole body is known before the headers must go: the app returned a list or tuple, or the first block
     has the length it declared (Flask, Django). Else the transform's first block, also a b"", sends the head. Not
-    asked for 1xx, 204 and 304. For HEAD it is asked, so that headers match GET, but the transform is not run.
+    asked for 1xx, 204 and 304. For HEAD it is asked, so that headers match GET, but the transform is not run. What is
+    past the app's Content-Length does not come in; a body that ends before it raises ValueError, as it must not look
+    whole in its new form.
 `on_error(response)`    the app failed, in its call or while iterating, and nothing has been sent yet: call
     `response.restart(...)` and return the body to send, or `raise`. Called inside the except block.
 `on_close(response)`    after the app's iterable was closed (or the app's call failed): the request is over. The place
@@ -92,6 +94,7 @@ class Response(ResponseHead):
     _detached = False
     _transform: Transform | None = None
     _declared: int | None = None
+    _owed: int | None = None
     _seen = 0
 
     def __init__(self, environ: WSGIEnvironment, start_response: StartResponse, hooks: Hooks) -> None:
@@ -176,12 +179,14 @@ class Response(ResponseHead):
 
     def _choose(self) -> bool:
         """Ask on_body. True: the head has to wait for what the transform makes of the body."""
-        self._transform, self._declared, self._seen, self._pending = None, None, 0, False
+        self._transform, self._declared, self._owed, self._seen, self._pending = None, None, None, 0, False
         on_body = self._hooks[1]
         transform = on_body(self) if on_body is not None and self.has_body else None
         if transform is None:
             return False
         self._declared = self.content_length
+        # the body is made of the app's, and the server cannot hold the app to its length any more
+        self._owed = None if transform.keeps_length or transform.length is not None else self._declared
         if not transform.keeps_length:
             self.body_changes()
             if transform.length is not None and self.has_body:
@@ -217,6 +222,9 @@ class Response(ResponseHead):
         if transform.done:
             self.complete = True
             return b""
+        block = self._within(block)
+        if not block:
+            return b""
         if self._pending and self._seen == 0 and len(block) == self._declared:
             # The whole body in one block, as Flask and Django send it: Content-Length can be told after all.
             return self._whole(transform, block)
@@ -224,6 +232,15 @@ class Response(ResponseHead):
         out = transform.feed(block)
         self.complete = self.complete or transform.done
         return out
+
+    def _within(self, block: bytes) -> bytes:
+        """The block without what is past the app's Content-Length: its server would not have sent that."""
+        return block if self._owed is None else block[: self._owed - self._seen]
+
+    def _cut_off(self, seen: int) -> None:
+        """A body that ends early must not become a whole one, which is what it would be in another coding."""
+        if self._owed is not None and seen < self._owed:
+            raise ValueError(f"the app's body ended after {seen} bytes of its Content-Length {self._owed}")
 
     def _whole(self, transform: Transform, body: bytes) -> bytes:
         self._seen += len(body)
@@ -235,7 +252,11 @@ class Response(ResponseHead):
         """What goes out when the app's iterable is exhausted; `before`: bytes that go out with it."""
         self.complete = True
         transform = self._transform
-        tail = b"" if transform is None or transform.done else transform.end()
+        if transform is None or transform.done:
+            tail = b""
+        else:
+            self._cut_off(self._seen)
+            tail = transform.end()
         if self._pending:
             self._transform = _ENDED
             self._commit(before + len(tail))
@@ -247,7 +268,9 @@ class Response(ResponseHead):
         """A body that is wholly there: as many blocks out as in (at least), and a true Content-Length."""
         transform = self._transform
         if transform is not None and self._pending and self._seen == 0:
-            out = self._whole(transform, b"".join(blocks))
+            body = self._within(b"".join(blocks))
+            self._cut_off(len(body))
+            out = self._whole(transform, body)
             if self._pending:
                 self._commit(len(out))
             return [*(b"" for _ in blocks[1:]), out]

@@ -299,6 +299,42 @@ def test_row_7_content_length_is_computed_where_the_whole_body_is_there(name: st
     assert seen.body == b"<" + BODIES[name] + b">"
 
 
+def blocks_of(declared: int, *blocks: bytes, how: str = "list") -> Any:
+    def app(environ: Any, start: Any) -> Any:
+        write = start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(declared))])
+        if how == "write":
+            for block in blocks:
+                write(block)
+            return []
+        return list(blocks) if how == "list" else iter(blocks)
+
+    return app
+
+
+@pytest.mark.parametrize("hook", [upper, collected])
+@pytest.mark.parametrize("how", ["list", "iterate", "write"])
+def test_row_7_a_body_that_was_cut_off_does_not_become_a_whole_one(how: str, hook: Any) -> None:
+    layer = Layer(blocks_of(9, b"one", b"two", how=how), on_body=hook)
+    seen = drive(layer)
+    assert "ended after 6 bytes of its Content-Length 9" in str(seen.error)
+    assert len(layer.over) == 1
+
+
+@pytest.mark.parametrize("how", ["list", "iterate", "write"])
+def test_row_7_nothing_past_the_declared_length_goes_into_the_body(how: str) -> None:
+    for blocks in ((b"one", b"two"), (b"o", b"netwo"), (b"onetwo",)):
+        seen = drive(Layer(blocks_of(3, *blocks, how=how), on_body=collected))
+        assert (seen.error, seen.body) == (None, b"<one>")
+        assert seen.get("Content-Length") in ("5", None)
+
+
+def test_row_7_a_body_that_is_thrown_away_may_have_any_length() -> None:
+    for hook in (lambda response: Replace(b"page"), tapped):
+        drive(Layer(blocks_of(9, b"one"), on_body=hook))
+    assert drive(Layer(blocks_of(9), on_body=lambda response: Replace(b"page"))).body == b"page"
+    assert drive(Layer(blocks_of(9), on_body=upper), make_environ("HEAD")).error is None
+
+
 def test_row_7_more_than_the_declared_length_is_not_sent() -> None:
     def app(environ: Any, start: Any) -> Any:
         start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "3")])
