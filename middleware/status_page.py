@@ -77,7 +77,8 @@ def policy() -> str:
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in (_STYLE, _SCRIPT)
     )
     return (
-        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; connect-src 'self'; img-src data:; "
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+        "connect-src 'self'; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 

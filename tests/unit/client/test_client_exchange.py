@@ -231,7 +231,9 @@ def test_a_chunked_body_is_framed_and_ended_with_its_trailers() -> None:
 
     with ScriptedUpstream(answering(ok())) as upstream, Client(upstream.url) as client:
         fields = [HOST, (b"Transfer-Encoding", b"chunked")]
-        with client.send(Request(method="PUT", target=b"/", fields=fields, body=body(), trailers=lambda: trailers)) as response:
+        with client.send(
+            Request(method="PUT", target=b"/", fields=fields, body=body(), trailers=lambda: trailers)
+        ) as response:
             assert response.status == 200
         received = upstream.requests[0]
         assert (received.body, received.chunks, received.trailers) == (b"onetwo!", [3, 4], [(b"X-Sum", b"7")])
