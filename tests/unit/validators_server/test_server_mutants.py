@@ -156,7 +156,9 @@ def crossed() -> list[Case]:
     return found
 
 
+# Each mutant runs through all rules: 25 minutes for them all.
 @pytest.mark.soak
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("mutant", [one for one in MUTANTS if not one.process], ids=lambda one: one.rule)
 def test_a_mutant_trips_no_other_rule(mutant: Mutant, serve: Serve) -> None:
