@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Any
 
 from wsgikit.errors import Disconnected
@@ -53,7 +54,7 @@ class PaperLink:
         self.aborted = False
         self.asked: list[tuple[int, float]] = []
         self._guard = PaperGuard(self, strikes) if strikes else None
-        self._later = later
+        self.pieces = deque([later] if later else [])
 
     def take(self, data: bytes) -> int:
         action = self.protocol.receive(data)
@@ -78,8 +79,7 @@ class PaperLink:
 
     def receive(self, received: int, since: float) -> bytes:
         self.asked.append((received, time.monotonic() - since))
-        data, self._later = self._later, b""
-        return data
+        return self.pieces.popleft() if self.pieces else b""
 
     def detach(self) -> str:
         return "the socket"

@@ -121,7 +121,7 @@ class Sender:
                     output.add(memoryview(part)[sent:])
             if output:
                 self._begin_waiting()
-            full = not output.room()
+            full = self.busy and not output.room()  # an answer of our own must not hold back who polls
         if full:
             self._hold_back()
 
