@@ -190,7 +190,8 @@ def test_xpath_made_at_run_time(bench: Any) -> None:
 def test_grouping_and_maps(bench: Any) -> None:
     path = bench.sheet(
         '<xsl:template match="/"><o><xsl:for-each-group select="//i" group-by="@k"><g k="{current-grouping-key()}">'
-        "<xsl:value-of select=\"sum(current-group()) || map{'a': '!'}?a\"/></g></xsl:for-each-group></o></xsl:template>",
+        "<xsl:value-of select=\"sum(current-group()) || map{'a': '!'}?a\"/></g></xsl:for-each-group></o>"
+        "</xsl:template>",
         head=HEAD,
     )
     body = saxon(bench, path, b"<l><i k='x'>1</i><i k='y'>5</i><i k='x'>2</i></l>").body
