@@ -245,6 +245,8 @@ class Upstream:
         endpoint.failures = 0
         most = int(len(self.roster.endpoints) * eject.most)
         length = self.board.eject(endpoint, reason, eject.base, eject.longest, most) if most else 0.0
+        if not length and self.board.refresh(endpoint):
+            self.roster.changed()  # another worker was quicker
         if length:
             self.roster.changed()
             log.error("upstream %s: %s is ejected for %g s: %s", self.name, endpoint.url, length, reason)

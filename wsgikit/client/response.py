@@ -56,7 +56,9 @@ class Response:
             return
         decoder = self._decoder = response_decoder(request.method, head, self._settings.limits)
         if decoder is None:
-            self._finish(clean=not rest)
+            # Some servers send the body to HEAD all the same (waitress 3 does): it would be read as the next response.
+            risky = request.method == "HEAD" and (head.chunked or bool(head.content_length))
+            self._finish(clean=not rest and not risky)
         elif rest:
             self._block = self._feed(decoder, rest)
 

@@ -113,15 +113,35 @@ def test_every_cut_of_a_response_reads_the_same() -> None:
             assert hints == [[(b"Link", b"</a>")]], cut
 
 
-@pytest.mark.parametrize("status", [200, 404])
-def test_head_has_no_body_whatever_its_fields_say(status: int) -> None:
-    answer = b"HTTP/1.1 %d OK\r\nContent-Length: 1000\r\n\r\n" % status
+@pytest.mark.parametrize("length", [0, 1000])
+def test_head_has_no_body_whatever_its_fields_say(length: int) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length
     with ScriptedUpstream(answering(answer)) as upstream, Client(upstream.url) as client:
         for _ in range(2):
             with client.send(Request(method="HEAD", target=b"/", fields=[HOST])) as response:
                 assert response.done
-                assert response.head.content_length == 1000
-        assert upstream.connections == 1
+                assert response.head.content_length == length
+        assert upstream.connections == (1 if length == 0 else 2)
+
+
+def test_a_body_that_is_sent_to_head_is_never_the_next_response() -> None:
+    evil = ok(b"evil")
+
+    def script(peer: Peer) -> None:
+        while True:
+            if peer.read_request().method == b"HEAD":
+                peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(evil))
+                time.sleep(0.02)
+                peer.send(evil)
+            else:
+                peer.send(ok(b"good"))
+
+    with ScriptedUpstream(script) as upstream, Client(upstream.url) as client:
+        for pause in (0.0, 0.015, 0.03):
+            with client.send(Request(method="HEAD", target=b"/", fields=[HOST])) as response:
+                assert response.done
+            time.sleep(pause)
+            assert get(client) == (200, b"good")
 
 
 @pytest.mark.parametrize(
