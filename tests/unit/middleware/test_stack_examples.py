@@ -112,3 +112,10 @@ def test_the_whole_stack_is_in_order_and_describes_itself(ask: Any) -> None:
     app = import_module("examples.stacks.everything").app
     assert app.problems == ()
     assert app.describe().splitlines()[-1] == "-> examples.stacks.shop:shop"
+
+
+def test_xslt_makes_a_page_of_the_prices_for_browsers_and_leaves_programs_the_xml(ask: Any) -> None:
+    page = ask("xslt", "/prices.xml", HTTP_ACCEPT="text/html")
+    assert page.code == 200
+    assert b"<p>Tea: 40 pence</p>" in page.body
+    assert ask("xslt", "/prices.xml", HTTP_ACCEPT="application/xml").body.startswith(b"<prices>")
