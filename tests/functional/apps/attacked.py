@@ -45,7 +45,7 @@ def slow_close(environ, start_response):
             return iter([b"x" * size])
 
         def close(self):
-            time.sleep(1.2)
+            time.sleep(0.7)
 
     start_response("200 OK", [("Content-Length", str(size))])
     return Body()

@@ -49,7 +49,10 @@ def embedded() -> Iterator[Embedded]:
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOBUFS, errno.EPERM, errno.ENETDOWN, errno.EINVAL])
-def test_an_error_that_lasts_makes_nobody_busy_and_passes(embedded: Embedded, listener: Failing, number: int) -> None:
+def test_an_error_that_lasts_makes_nobody_busy_and_passes(
+    embedded: Embedded, listener: Failing, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptor_module, "_STARVED_PAUSE", 0.1)
     worker, member = embedded.around(listener, threads=1), Member()
     listener.failures, listener.number = 1, number
     worker.start(beside=1)

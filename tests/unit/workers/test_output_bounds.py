@@ -46,7 +46,7 @@ def traced() -> Iterator[None]:
 
 
 def test_small_blocks_take_no_more_memory_than_the_limit_says(traced: None) -> None:
-    limit = 1 << 20
+    limit = 1 << 18
     output, sieve = Output(limit, 0, ""), Sieve()
     before = tracemalloc.get_traced_memory()[0]
     for number in range(limit // 6 + 1):
