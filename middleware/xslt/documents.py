@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from functools import lru_cache
 from typing import Any
 
 from lxml import etree
@@ -74,9 +75,11 @@ def _xml(source: Source, policy: Policy) -> Any:
         raise _source_error(error, source.name) from None
     except (ValueError, OSError) as error:
         raise SourceError(f"cannot be read: {error}", place) from None
-    if not seen and tree.docinfo.internalDTD is not None:
-        # written so that the check before did not see it, e.g. in UTF-7
-        raise Refused("doctype", "the DOCTYPE is in an encoding that hides it", place)
+    if not seen:
+        if tree.docinfo.internalDTD is not None:
+            # written so that the check before did not see it, e.g. in UTF-7
+            raise Refused("doctype", "the DOCTYPE is in an encoding that hides it", place)
+        return tree  # without a DOCTYPE an entity that is not XML's own is an error already (XML 1.0, 4.1)
     entity = next(tree.getroot().iter(etree.Entity), None)
     if entity is not None:
         raise Refused("entity", f"the entity {entity.text} is not resolved", Place(source.name, entity.sourceline or 0))
@@ -103,6 +106,7 @@ class _Nothing(etree.Resolver):  # type: ignore[misc]
         raise Refused("entity", f"the document refers to {system_url!r}, which is never read")
 
 
+@lru_cache(maxsize=100)
 def _known(charset: str) -> str | None:
     """A charset that libxml2 knows; others count as not said."""
     if not _CHARSET.fullmatch(charset):

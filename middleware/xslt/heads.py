@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from email.utils import formatdate
+from functools import lru_cache
 from time import time
 from typing import TYPE_CHECKING
 
@@ -82,8 +83,14 @@ def result_time(source: Headers, chain: Chain) -> int | None:
     time gets the result and not a 304.
     """
     found = next((value for name, value in source if name.lower() == "last-modified"), "")
-    time_of_source = timestamp(found) if found else None
+    time_of_source = _seconds(found) if found else None
     return None if time_of_source is None or chain.volatile else max(time_of_source, chain.modified) + 1
+
+
+@lru_cache(maxsize=500)
+def _seconds(field: str) -> int | None:
+    """An HTTP date; asked for several times in a request, and the same for as long as a document lives."""
+    return timestamp(field)
 
 
 def not_modified(head: ResponseHead) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["FEEDS", "Negotiation", "Wish"]
@@ -45,7 +46,6 @@ class Wish:
         self._negotiation = negotiation
         self._accept = accept
         self.forced = forced
-        self._ranges: list[tuple[str, float]] | None = None
 
     @property
     def negotiable(self) -> bool:
@@ -97,12 +97,15 @@ class Wish:
                 found[rank] = weight
         return found[max(found)] if found else 0.0
 
-    def _parsed(self) -> list[tuple[str, float]]:
-        if self._ranges is None:
-            from werkzeug.http import parse_accept_header
+    def _parsed(self) -> tuple[tuple[str, float], ...]:
+        return _ranges(self._accept)
 
-            self._ranges = [
-                (value.partition(";")[0].strip(" \t").lower(), float(weight))
-                for value, weight in parse_accept_header(self._accept)
-            ]
-        return self._ranges
+
+@lru_cache(maxsize=500)
+def _ranges(accept: str) -> tuple[tuple[str, float], ...]:
+    """Media ranges and weights; browsers send few different fields."""
+    from werkzeug.http import parse_accept_header
+
+    return tuple(
+        (value.partition(";")[0].strip(" \t").lower(), float(weight)) for value, weight in parse_accept_header(accept)
+    )

@@ -234,7 +234,9 @@ class Work(Transform):
         return None
 
     def _result(self, chosen: _Chosen, data: bytes) -> _Outcome:
-        content = content_digest(data)
+        # a digest costs as much as a tenth of a transformation: only where something is known by it
+        needed = not self._source_tag or self._exchange.workshop.results.limit
+        content = content_digest(data) if needed else ""
         fresh = None if chosen.chain.volatile else self._judged(chosen, chosen.tag(self._source_tag, content))
         if fresh is not None:
             return fresh
