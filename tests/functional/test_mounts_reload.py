@@ -123,6 +123,13 @@ def reload(server: ServerProcess, *, refused: bool = False) -> None:
     wait_for(lambda: server.output.count(said) > before, server)
 
 
+def all_ready(server: ServerProcess) -> None:
+    deadline = time.monotonic() + 20
+    while "are ready" not in server.output:
+        assert time.monotonic() < deadline, server.output
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("top", ["workers = 2", "workers = 1\npreload = true"], ids=["plain", "preload"])
 def test_a_mount_that_worked_and_fails_now_refuses_the_reload(tmp_path: Path, top: str) -> None:
     site(tmp_path, "a", "b", top=top)
@@ -130,6 +137,7 @@ def test_a_mount_that_worked_and_fails_now_refuses_the_reload(tmp_path: Path, to
     code(tmp_path, "b", GOOD.format("b1"))
     with ServerProcess(COMMAND, env=UNCACHED, cwd=tmp_path) as server:
         assert get(server, "/b")[1].startswith("b1 ")
+        all_ready(server)  # a worker that still starts would load what comes now
         code(tmp_path, "a", GOOD.format("a2"))
         code(tmp_path, "b", BROKEN)
         reload(server, refused=True)
