@@ -38,8 +38,9 @@ SHEET = """<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/T
 <xsl:template match="/a:feed"><html><head><title><xsl:value-of select="a:title"/></title></head><body>
 <h1><xsl:value-of select="a:title"/></h1><xsl:apply-templates select="a:entry">
 <xsl:sort select="a:updated" order="descending"/></xsl:apply-templates></body></html></xsl:template>
-<xsl:template match="a:entry"><div class="entry" id="{@id}"><h2><a href="{a:link/@href}"><xsl:value-of select="a:title"/>
-</a></h2><p class="meta"><xsl:value-of select="a:author/a:name"/>, <xsl:value-of select="substring(a:updated, 1, 10)"/></p>
+<xsl:template match="a:entry"><div class="entry" id="{@id}"><h2><a href="{a:link/@href}">
+<xsl:value-of select="a:title"/></a></h2><p class="meta"><xsl:value-of select="a:author/a:name"/>,
+<xsl:value-of select="substring(a:updated, 1, 10)"/></p>
 <p><xsl:value-of select="a:content"/></p></div></xsl:template></xsl:stylesheet>"""
 APP = """
 import threading
@@ -91,14 +92,15 @@ print(sum(done) / (time.perf_counter() - began))
 
 def feed(size: int) -> bytes:
     """An Atom feed of about `size` bytes."""
-    words = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu".split()
+    words = re.findall("[a-z]+", "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu")
     entries = []
     total = number = 0
     while total < size - 200:
         text = " ".join(words[(number * 7 + turn * turn) % 12] for turn in range(45))
         entries.append(
             f'<entry id="e{number}"><title>{text[:30]} {number}</title><link href="http://a.example/{number}"/>'
-            f"<updated>2026-01-{number % 28 + 1:02}T00:00:00Z</updated><author><name>{words[number % 12]}</name></author>"
+            f"<updated>2026-01-{number % 28 + 1:02}T00:00:00Z</updated>"
+            f"<author><name>{words[number % 12]}</name></author>"
             f'<content type="text">{text}</content></entry>\n'
         )
         total += len(entries[-1])
@@ -124,7 +126,8 @@ def nginx_conf(folder: Path, port: int) -> Path:
         f"load_module {MODULE};\nuser root;\nworker_processes 1;\ndaemon off;\npid {folder}/nginx.pid;\n"
         f"error_log stderr crit;\nevents {{ worker_connections 512; }}\nhttp {{\naccess_log off;\n"
         f"types {{ application/xml xml; }}\nserver {{ listen 127.0.0.1:{port}; root {folder}/site; tcp_nodelay on;\n"
-        f"location / {{ xslt_stylesheet {folder}/page.xsl; xslt_types application/xml; xslt_last_modified on; }} }} }}\n"
+        f"location / {{ xslt_stylesheet {folder}/page.xsl; xslt_types application/xml; "
+        "xslt_last_modified on; } } }\n"
     )
     return path
 
