@@ -1,8 +1,10 @@
 """`wsgikit check server` against every installed server: `make matrix`, or `python bench/matrix.py [--servers A,B]`.
 
 Writes one JSON report a server, `matrix.html` (rules against servers, to be filtered) and `matrix.md` (counts, and what
-each server breaks) into --output. A server is started as its documentation says for production, with threads where it
-has them; those that have no command line are started by `launch.py`, mod_wsgi by `apache.py`.
+each server breaks) into --output. With --publish docs/matrix.md and the table of the README as well, which name the
+failures that have their evidence in `evidence/` and count the others. A server is started as its documentation says for
+production, with threads where it has them; those that have no command line are started by `launch.py`, mod_wsgi by
+`apache.py`.
 """
 
 from __future__ import annotations
@@ -17,26 +19,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+
+from matrix_page import Judged, private, published, put_into, summary
+from verified import compare, file_name, load, strangers
+
+from wsgikit.errors import ConfigError
 
 HERE = Path(__file__).parent
 OUTPUT = HERE / "results" / "matrix"
 PAGE = HERE.parent / "docs" / "matrix.md"
-INTRODUCTION = """# Servers against PEP 3333 and HTTP/1.1
-
-Written by `make matrix ARGS=--publish` on one machine, in the profile `{profile}`: how many rules each server keeps and
-breaks when it is started as its documentation says. [The rules](rules.md) say what each id means; a rule that only a
-human can judge is a SKIP. To see a finding with its bytes and a line that repeats it:
-
-    wsgikit check server --select HTTP-31 -- waitress-serve --listen={{host}}:{{port}} {{app}}
-
-A server behind a strict proxy never sees most of what the HTTP rules are about, and some deviations are deliberate.
-FAIL is a broken must, WARN a broken should, INFO advice.
-
-"""
+README = HERE.parent / "README.md"
+EVIDENCE = HERE / "evidence"
 WSGIKIT = [sys.executable, "-m", "wsgikit", "check"]
 BIN = Path(sys.executable).parent
-COLUMNS = ("PASS", "INFO", "WARN", "FAIL", "INCONCLUSIVE", "ERROR", "SKIP")
 # A run has a limit of its own (110 s); this is for a server that cannot even be stopped.
 LONGEST = 240
 
@@ -125,29 +120,74 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--servers", help="names, separated by commas; all that are installed")
     parser.add_argument("--profile", default="http", help="pep, recommended, http or pedantic [http]")
     parser.add_argument("--output", type=Path, default=OUTPUT, help=f"folder for the reports [{OUTPUT}]")
-    parser.add_argument("--publish", action="store_true", help=f"write {PAGE} as well")
+    parser.add_argument("--keep", action="store_true", help="run only servers that have no report in --output")
+    parser.add_argument("--publish", action="store_true", help=f"write {PAGE} and the table of README.md as well")
     options = parser.parse_args(arguments)
-    names = options.servers.split(",") if options.servers else [peer.name for peer in PEERS]
+    try:
+        evidence = {peer.name: load(EVIDENCE, peer.name) for peer in PEERS}
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for name in strangers(EVIDENCE, [peer.name for peer in PEERS]):
+        print(f"{EVIDENCE / name}: there is no such server; names are as in PEERS, with - for spaces", file=sys.stderr)
+    options.output.mkdir(parents=True, exist_ok=True)
+    reports = {peer: path for peer in _chosen(options.servers) if (path := _report(peer, options))}
+    if not reports:
+        return 1
+    page = options.output / "matrix.html"
+    subprocess.run([*WSGIKIT, "matrix", "-o", str(page), *map(str, reports.values())], check=True)
+    documents = {peer: json.loads(path.read_text("utf-8")) for peer, path in reports.items()}
+    text = private(list(documents.values()))
+    (options.output / "matrix.md").write_text(text, "utf-8")
+    print(text, page, sep="\n")
+    judged = {peer: Judged(found, compare(found, evidence[peer.name])) for peer, found in documents.items()}
+    for peer, one in judged.items():
+        _tell(peer, one)
+    if options.publish:
+        publish(list(judged.values()), options.profile)
+    return 0
+
+
+def publish(judged: Sequence[Judged], profile: str) -> None:
+    """Writes the page and the README's table."""
+    PAGE.write_text(published(judged, profile), "utf-8")
+    if not put_into(README, summary(judged)):
+        print(f"{README}: no marks for the table, left alone", file=sys.stderr)
+
+
+def _chosen(servers: str | None) -> list[Peer]:
+    names = servers.split(",") if servers else [peer.name for peer in PEERS]
     chosen = [peer for peer in PEERS if peer.name in names and peer.installed]
     absent = sorted(set(names) - {peer.name for peer in chosen})
     if absent:
         print(f"not installed or unknown, left out: {', '.join(absent)}", file=sys.stderr)
-    options.output.mkdir(parents=True, exist_ok=True)
-    paths = [path for peer in chosen if (path := check(peer, options.profile, options.output))]
-    if not paths:
-        return 1
-    subprocess.run([*WSGIKIT, "matrix", "-o", str(options.output / "matrix.html"), *map(str, paths)], check=True)
-    text = markdown([json.loads(path.read_text("utf-8")) for path in paths])
-    (options.output / "matrix.md").write_text(text, "utf-8")
-    if options.publish:
-        PAGE.write_text(INTRODUCTION.format(profile=options.profile) + text, "utf-8")
-    print(text, f"{options.output / 'matrix.html'}", sep="\n")
-    return 0
+    return chosen
 
 
-def check(peer: Peer, profile: str, folder: Path) -> Path | None:
-    """Run the checks against one server; the report, or None when there is none."""
-    path = folder / f"{peer.name.replace(' ', '-')}.json"
+def _report(peer: Peer, options: argparse.Namespace) -> Path | None:
+    path: Path = options.output / f"{file_name(peer.name)}.json"
+    if options.keep and path.is_file():
+        return path
+    return check(peer, options.profile, path)
+
+
+def _tell(peer: Peer, one: Judged) -> None:
+    """What is left to do for whoever keeps the evidence."""
+    compared, lines = one.compared, []
+    lines += [f"unverified {key}: {', '.join(cases)}" for key, cases in compared.unverified.items()]
+    lines += [f"unverified cases of {key}: {', '.join(cases)}" for key, cases in compared.unseen.items()]
+    lines += [
+        f"stale: {entry.rule} ({', '.join(entry.cases)}), seen with {entry.version}, is {verdict} now"
+        for entry, verdict in compared.stale.items()
+    ]
+    others = {entry.version for entry in compared.confirmed if not one.name.endswith(f" {entry.version}")}
+    lines += [f"evidence from version {version}" for version in sorted(others)]
+    for line in lines:
+        print(f"{peer.title}: {line}", file=sys.stderr)
+
+
+def check(peer: Peer, profile: str, path: Path) -> Path | None:
+    """Run the checks against one server; its report at `path`, or None when there is none."""
     path.unlink(missing_ok=True)
     command = [*WSGIKIT, "server", "--name", peer.title, "--profile", profile, "--output", f"json={path}"]
     print(f"{peer.title} ...", file=sys.stderr, flush=True)
@@ -156,27 +196,6 @@ def check(peer: Peer, profile: str, folder: Path) -> Path | None:
     except subprocess.TimeoutExpired:
         print(f"{peer.title}: no result within {LONGEST} s", file=sys.stderr)
     return path if path.is_file() else None
-
-
-def markdown(reports: Sequence[dict[str, Any]]) -> str:
-    """A line a server with the counts of its rules, then what each of them breaks."""
-    lines = [f"| server | {' | '.join(COLUMNS)} |", "|---|" + "---|" * len(COLUMNS)]
-    for report in reports:
-        counts = " | ".join(str(report["summary"].get(verdict, 0)) for verdict in COLUMNS)
-        lines.append(f"| {report['target']} | {counts} |")
-    for report in reports:
-        lines += ["", f"**{report['target']}**", "", *_broken(report)]
-    return "\n".join(lines) + "\n"
-
-
-def _broken(report: dict[str, Any]) -> list[str]:
-    if report["aborted"]:
-        return [f"not judged: {report['aborted']}"]
-    lines = []
-    for verdict, words in (("FAIL", "musts"), ("WARN", "shoulds")):
-        rules = [result["rule"] for result in report["results"] if result["verdict"] == verdict]
-        lines.append(f"{words} broken: {', '.join(rules) or 'none'}  ")
-    return lines
 
 
 if __name__ == "__main__":
