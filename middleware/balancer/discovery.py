@@ -84,6 +84,7 @@ class Discovery:
         self._upstream = upstream
         self._replace = replace
         self._last: tuple[EndpointSpec, ...] | None = None
+        self._heard = False
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self.ready = threading.Event()
@@ -102,17 +103,19 @@ class Discovery:
     def _run(self) -> None:
         pause = self._retry
         while not self._stop.is_set():
-            before = self._last
+            self._heard = False
             try:
                 self._source.watch(self.found, self._stop)
                 pause = self._retry
             except Exception as error:
                 log.error("upstream %s: discovery failed, the last endpoints stay: %s", self._upstream, error)
-                pause = self._retry if self._last is not before else min(pause * 2, _LONGEST)
+                # A source that has worked meanwhile is asked again soon, also when nothing had changed.
+                pause = self._retry if self._heard else min(pause * 2, _LONGEST)
             self._stop.wait(pause)
 
     def found(self, specs: Sequence[EndpointSpec]) -> None:
         """A list has come."""
+        self._heard = True
         wanted = tuple(specs)
         if wanted == self._last or (not wanted and self._last):
             if wanted != self._last:

@@ -5,21 +5,31 @@
 
 The system's resolver does not tell how long an answer is good, hence a library that does. TTLs below a second and above
 five minutes are taken for those. For `https` give `tls.server_name`: endpoints are addresses.
+
+A name has A and AAAA, and they are asked for one after the other: where one question fails and the other is answered
+(there are servers that answer SERVFAIL to every AAAA), what the failed one gave last time stays in force. A target of
+SRV that has no address at all is left out, and the others are used.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from wsgikit.client import Origin
 from wsgikit.errors import ConfigError
 from wsgikit.middleware.balancer.endpoint import MAX_WEIGHT, EndpointSpec
 
+log = logging.getLogger("wsgikit.forward")
+
 _SHORTEST, _LONGEST = 1.0, 300.0
 _TIMEOUT = 5.0
+# Seconds after which a question is asked again that failed while its sibling was answered.
+_AGAIN = 5.0
 _PLACE = re.compile(r"([A-Za-z0-9._-]+):([0-9]{1,5})")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -31,10 +41,13 @@ class _Resolving:
 
     def __init__(self, options: Mapping[str, str]) -> None:
         try:
+            import dns.exception
             import dns.resolver
         except ImportError:
             raise ConfigError("discovery by DNS needs dnspython: pip install dnspython") from None
-        self._nothing = (dns.resolver.NoAnswer,)
+        self._nothing = (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN)
+        self._failed = dns.exception.DNSException
+        self._last: dict[tuple[str, str], list[str]] = {}
         self._scheme = options.get("scheme", "http")
         if self._scheme not in ("http", "https"):
             raise ConfigError(f"discover: scheme = {self._scheme!r}: 'http' or 'https'")
@@ -42,25 +55,38 @@ class _Resolving:
         self._max_connections = _number(options, "max_connections", 0)
         self._resolver = _resolver(options.get("nameserver", ""))
 
-    def _ask(self, name: str, kind: str) -> Any:
-        return self._resolver.resolve(name, kind, lifetime=_TIMEOUT, search=False)
+    def _ask(self, name: str, kind: str) -> tuple[list[Any], float]:
+        """The records, and for how long. What DNS raises without any."""
+        answer = self._resolver.resolve(name, kind, lifetime=_TIMEOUT, search=False)
+        # of the whole chain: an alias may be good for a shorter time than the addresses behind it
+        return list(answer), float(answer.chaining_result.minimum_ttl)
 
     def _addresses(self, name: str) -> tuple[list[str], float]:
         """A and AAAA of a name, and for how long. What DNS raises when it has neither."""
-        found: list[str] = []
+        found: dict[str, list[str]] = {}
+        missing: dict[str, Exception] = {}
+        failed: dict[str, Exception] = {}
         ttl = _LONGEST
-        missing: Exception | None = None
         for kind in ("A", "AAAA"):
             try:
-                answer = self._ask(name, kind)
+                records, known_for = self._ask(name, kind)
             except self._nothing as error:
-                missing = error
-                continue
-            ttl = min(ttl, answer.rrset.ttl)
-            found += [record.address for record in answer]
-        if not found and missing is not None:
-            raise missing
-        return sorted(found), ttl
+                missing[kind] = error
+            except self._failed as error:
+                failed[kind] = error
+            else:
+                ttl = min(ttl, known_for)
+                found[kind] = [record.address for record in records]
+        if not found:
+            raise next(iter((failed or missing).values()))
+        for kind, problem in failed.items():
+            log.warning("discovery: %s of %s stays as it was: %s", kind, name, problem)
+            found[kind] = self._last.get((name, kind), [])
+            ttl = min(ttl, _AGAIN)
+        for kind in missing:
+            self._last.pop((name, kind), None)
+        self._last.update({(name, kind): addresses for kind, addresses in found.items()})
+        return sorted(chain.from_iterable(found.values())), ttl
 
     def _spec(self, address: str, port: int, weight: int, *, backup: bool = False) -> EndpointSpec:
         origin = Origin(self._scheme, address, port)
@@ -101,15 +127,21 @@ class ServiceSource(_Resolving):
         self._name = name
 
     def look(self) -> tuple[list[EndpointSpec], float]:
-        answer = self._ask(self._name, "SRV")
-        ttl = answer.rrset.ttl
+        answer, ttl = self._ask(self._name, "SRV")
         records = sorted(answer, key=lambda record: (record.priority, str(record.target), record.port))
+        targets = {str(record.target) for record in records}
+        self._last = {key: addresses for key, addresses in self._last.items() if key[0] in targets}
         specs: dict[str, EndpointSpec] = {}
         for record in records:
             target = str(record.target)
             if target == ".":
                 continue  # RFC 2782: the service is not there
-            addresses, known_for = self._addresses(target)
+            try:
+                addresses, known_for = self._addresses(target)
+            except self._nothing as error:
+                log.warning("discovery: a target of %s is left out: %s", self._name, error)
+                ttl = min(ttl, _AGAIN)
+                continue
             ttl = min(ttl, known_for)
             for address in addresses:
                 # weight 0 means "hardly ever" there, and there is no smaller one here

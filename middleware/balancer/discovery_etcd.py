@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import Any
 
-from wsgikit.client import Client, ClientSettings
+from wsgikit.client import Client, ClientSettings, Response
 from wsgikit.errors import ConfigError, UpstreamError
 from wsgikit.middleware.balancer.endpoint import EndpointSpec
 
@@ -31,6 +31,8 @@ _RESYNC = 60.0
 # A watch is silent until something changes.
 _SETTINGS = ClientSettings(first_byte_timeout=10.0, idle_timeout=2 * _RESYNC)
 _LARGEST = 4 << 20
+# Seconds before it is listed again when a watch has ended sooner than this: etcd is not to be asked without end.
+_PAUSE = 1.0
 
 Found = Callable[[Sequence[EndpointSpec]], object]
 
@@ -38,13 +40,14 @@ Found = Callable[[Sequence[EndpointSpec]], object]
 class EtcdSource:
     """A prefix in etcd. ConfigError: the text is no address of one."""
 
-    def __init__(self, place: str, resync: float = _RESYNC) -> None:
+    def __init__(self, place: str, resync: float = _RESYNC, pause: float = _PAUSE) -> None:
         match = _PLACE.fullmatch(place)
         if match is None:
             raise ConfigError(f"discover = 'etcd:{place}': write 'etcd:http://10.0.0.1:2379/services/shop/'")
         self._clients = [Client(url, _SETTINGS) for url in match[1].split(",")]
         self._prefix = match[2].encode("utf-8")
         self._resync = resync
+        self._pause = pause
         self._values: dict[bytes, str] = {}
 
     def watch(self, found: Found, stop: threading.Event) -> None:
@@ -53,7 +56,10 @@ class EtcdSource:
         for client in tuple(self._clients):
             try:
                 while not stop.is_set():
+                    began = monotonic()
                     self._once(client, found, stop)
+                    if monotonic() - began < self._pause:
+                        stop.wait(self._pause)
                 return
             except UpstreamError as error:
                 problem = error
@@ -82,10 +88,8 @@ class EtcdSource:
 
     def _call(self, client: Client, target: bytes, body: dict[str, Any]) -> dict[str, Any]:
         with client.post(target, json.dumps(body).encode(), (b"Content-Type", b"application/json")) as response:
-            data = response.read_all(_LARGEST)
-            if response.status != 200:
-                raise UpstreamError(client.origin.url, "head", f"status {response.status}: {data[:200]!r}")
-        return _object(client, data)
+            _expect_ok(client, response)
+            return _object(client, response.read_all(_LARGEST))
 
     def _events(self, client: Client, start: int, stop: threading.Event) -> Iterator[dict[str, Any] | None]:
         """What changes from a revision on; None when it has to be listed again."""
@@ -93,6 +97,7 @@ class EtcdSource:
         silent_since = monotonic()
         pending = b""
         with client.post(b"/v3/watch", body, (b"Content-Type", b"application/json")) as response:
+            _expect_ok(client, response)
             while not stop.is_set() and monotonic() - silent_since < self._resync:
                 block = response.read(0.5)
                 if block is None:
@@ -139,6 +144,12 @@ def _decoded(text: str) -> bytes:
 
 def _text(kv: dict[str, Any]) -> str:
     return _decoded(kv.get("value", "")).decode("utf-8", "replace").strip()
+
+
+def _expect_ok(client: Client, response: Response) -> None:
+    if response.status != 200:
+        said = (response.read() or b"")[:200]
+        raise UpstreamError(client.origin.url, "head", f"status {response.status}: {said!r}")
 
 
 def _object(client: Client, data: bytes) -> dict[str, Any]:

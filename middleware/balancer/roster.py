@@ -25,7 +25,10 @@ _WARM_STEP = 0.25
 
 
 class Roster:
-    """The endpoints of one upstream. `endpoints` is replaced as a whole, never changed."""
+    """The endpoints of one upstream. `endpoints` is replaced as a whole, never changed.
+
+    `leaving`: those that are on the list no more, until `forget` says that their last request is over and counted.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Roster:
         self._changing = threading.Lock()
         self._found: dict[str, tuple[Fit, float]] = {}
         self.endpoints: Fit = ()
+        self.leaving: Fit = ()
         self.replace(specs, added=0.0)
 
     def replace(self, specs: Iterable[EndpointSpec], added: float | None = None) -> tuple[int, int]:
@@ -70,10 +74,17 @@ class Roster:
                     endpoint.spec = wanted[url]
             self.endpoints = tuple(there.get(url) or new[url] for url in wanted)
             self.changed()
-        gone = [endpoint for url, endpoint in there.items() if url not in wanted]
+            gone = [endpoint for url, endpoint in there.items() if url not in wanted]
+            self.leaving += tuple(gone)
         for endpoint in gone:
             endpoint.client.close()
         return len(new), len(gone)
+
+    def forget(self, gone: Iterable[Endpoint]) -> None:
+        """These have left for good."""
+        with self._changing:
+            names = {id(endpoint) for endpoint in gone}
+            self.leaving = tuple(endpoint for endpoint in self.leaving if id(endpoint) not in names)
 
     def changed(self) -> None:
         """Something that decides who is fit is not what it was."""

@@ -606,3 +606,33 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.005)
+
+
+def test_what_ends_at_an_endpoint_that_has_left_is_counted(play, balancing) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(peer: Peer) -> None:
+        peer.read_request()
+        begun.set()
+        assert go.wait(5)
+        peer.send(ok(b"late"))
+
+    old, new = play(slow, named(b"new"))
+    app = balancing([old])
+    (leaving,) = app.endpoints
+    board = app.upstream.board
+    asking = threading.Thread(target=bodies, args=(app, 1))
+    asking.start()
+    assert begun.wait(5)
+    app.replace([new.url])
+    app.upstream.publish()
+    assert board.in_flight(leaving) == 1
+    app.replace([new.url, old.url])  # it has come back before its last request is over
+    app.upstream.publish()
+    assert board.in_flight(leaving) == 1
+    go.set()
+    asking.join(5)
+    app.upstream.publish()
+    assert board.in_flight(leaving) == 0
+    assert board.counts(leaving)[0][cells.REQUESTS] == 1
+    assert app.upstream.roster.leaving == ()

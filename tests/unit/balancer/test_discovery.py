@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import socket
-import subprocess
 import threading
 import time
 from base64 import b64decode, b64encode
@@ -15,16 +14,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from etcd_server import EtcdServer
+from name_server import NameServer
 from scripted_upstream import Peer, ScriptedUpstream, answering, ok
 from wsgi_call import call, environ_of
 
-from wsgikit.errors import ConfigError
+from wsgikit.errors import ConfigError, UpstreamError
 from wsgikit.middleware.balancer import Balancer
 from wsgikit.middleware.balancer.discovery import Discovery, make_source
 from wsgikit.middleware.balancer.discovery_etcd import EtcdSource, _after
 from wsgikit.middleware.balancer.discovery_file import FileSource, read
 from wsgikit.middleware.balancer.endpoint import EndpointSpec
-from wsgikit.testing import free_port, wait_until_accepts
 
 
 class Watched:
@@ -118,52 +118,6 @@ def test_nothing_found_is_503(tmp_path: Path) -> None:
 dns = pytest.importorskip("dns")
 
 
-class NameServer:
-    """Answers UDP questions from a table: (name, kind) to (ttl, [text, ...])."""
-
-    def __init__(self) -> None:
-        self.table: dict[tuple[str, str], tuple[int, list[str]]] = {}
-        self.asked: list[tuple[str, str]] = []
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    @property
-    def place(self) -> str:
-        return f"127.0.0.1:{self._socket.getsockname()[1]}"
-
-    def _serve(self) -> None:
-        import dns.flags
-        import dns.message
-        import dns.rcode
-        import dns.rdatatype
-        import dns.rrset
-
-        while True:
-            data, peer = self._socket.recvfrom(4096)
-            if not data:
-                return
-            query = dns.message.from_wire(data)
-            question = query.question[0]
-            key = str(question.name), dns.rdatatype.to_text(question.rdtype)
-            self.asked.append(key)
-            answer = dns.message.make_response(query)
-            answer.flags |= dns.flags.RA
-            if key in self.table:
-                ttl, texts = self.table[key]
-                if texts:
-                    answer.answer.append(dns.rrset.from_text(question.name, ttl, "IN", key[1], *texts))
-            elif not any(name == key[0] for name, _ in self.table):
-                answer.set_rcode(dns.rcode.NXDOMAIN)
-            self._socket.sendto(answer.to_wire(), peer)
-
-    def close(self) -> None:
-        self._socket.sendto(b"", self._socket.getsockname())
-        self._thread.join(5)
-        self._socket.close()
-
-
 @pytest.fixture
 def names() -> Iterator[NameServer]:
     server = NameServer()
@@ -203,6 +157,63 @@ def test_a_name_that_vanishes_leaves_the_last_list(names: NameServer, watch, cap
     names.table.clear()
     wait_for(lambda: any("discovery failed" in record.message for record in caplog.records))
     assert seen.lists == [["http://10.0.0.1"]]
+
+
+def test_what_one_family_does_not_tell_stays_as_it_was(names: NameServer, caplog) -> None:
+    """Servers that answer SERVFAIL, or nothing, to AAAA are met with in the field."""
+    names.table["shop.test.", "A"] = (60, ["10.0.0.1"])
+    names.failing = {"AAAA"}
+    source = make_source(f"dns:shop.test:80 nameserver={names.place}")
+    assert urls(source.look()) == (["http://10.0.0.1"], 5.0)  # type: ignore[attr-defined]
+    assert any("AAAA of shop.test stays" in record.message for record in caplog.records)
+    names.table["shop.test.", "AAAA"] = (60, ["2001:db8::1"])
+    names.failing = set()
+    both = ["http://10.0.0.1", "http://[2001:db8::1]"]
+    assert urls(source.look()) == (both, 60.0)  # type: ignore[attr-defined]
+    names.failing = {"AAAA"}
+    assert urls(source.look()) == (both, 5.0)  # type: ignore[attr-defined]
+    names.failing = {"*"}
+    with pytest.raises(Exception, match="failed to answer"):
+        source.look()  # type: ignore[attr-defined]
+    names.table.clear()
+    names.failing = set()
+    with pytest.raises(Exception, match="does not exist"):
+        source.look()  # type: ignore[attr-defined]
+    names.table["shop.test.", "A"] = (60, ["10.0.0.1"])
+    names.failing = {"AAAA"}
+    assert urls(source.look()) == (both, 5.0)  # type: ignore[attr-defined]
+    names.failing = set()
+    assert urls(source.look()) == (["http://10.0.0.1"], 60.0)  # type: ignore[attr-defined]
+
+
+def test_an_alias_that_runs_out_sooner_counts(names: NameServer) -> None:
+    names.table["shop.test.", "CNAME"] = (3, ["blue.test."])
+    names.table["blue.test.", "A"] = (300, ["10.0.0.1"])
+    found = make_source(f"dns:shop.test:80 nameserver={names.place}").look()  # type: ignore[attr-defined]
+    assert urls(found) == (["http://10.0.0.1"], 3.0)
+
+
+def test_an_answer_too_long_for_a_datagram_comes_over_tcp(names: NameServer) -> None:
+    addresses = [f"10.0.{number // 250}.{number % 250 + 1}" for number in range(300)]
+    names.table["shop.test.", "A"] = (60, addresses)
+    names.truncating = True
+    found = make_source(f"dns:shop.test:80 nameserver={names.place}").look()  # type: ignore[attr-defined]
+    assert len(urls(found)[0]) == 300
+    assert names.over_tcp
+
+
+def test_a_target_without_addresses_is_left_out(names: NameServer, caplog) -> None:
+    names.table["_http._tcp.shop.test.", "SRV"] = (30, ["1 5 8001 a.test.", "1 5 8002 gone.test."])
+    names.table["a.test.", "A"] = (60, ["10.0.0.1"])
+    source = make_source(f"srv:_http._tcp.shop.test nameserver={names.place}")
+    assert urls(source.look()) == (["http://10.0.0.1:8001"], 5.0)  # type: ignore[attr-defined]
+    assert any("left out" in record.message for record in caplog.records)
+    names.table["_http._tcp.shop.test.", "SRV"] = (30, ["0 0 0 ."])
+    assert urls(source.look()) == ([], 30.0)  # type: ignore[attr-defined]
+
+
+def urls(found: tuple[Sequence[EndpointSpec], float]) -> tuple[list[str], float]:
+    return [spec.url for spec in found[0]], found[1]
 
 
 # etcd
@@ -269,7 +280,7 @@ def test_a_compacted_watch_and_a_broken_server_lead_to_a_new_list(watch) -> None
     with ScriptedUpstream(script) as etcd, socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{reserved.getsockname()[1]}"
-        watch(EtcdSource(f"{dead},{etcd.url}/s/")).wait(["http://c"])
+        watch(EtcdSource(f"{dead},{etcd.url}/s/", pause=0.01)).wait(["http://c"])
 
 
 @pytest.mark.parametrize(("prefix", "end"), [(b"/s/", b"/s0"), (b"a\xff", b"b"), (b"\xff", b"\0"), (b"", b"\0")])
@@ -279,45 +290,59 @@ def test_the_end_of_a_prefix(prefix: bytes, end: bytes) -> None:
 
 @pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 def test_real_etcd(tmp_path: Path, watch) -> None:
-    client, peer = free_port(), free_port()
-    url = f"http://127.0.0.1:{client}"
-    command = [
-        "etcd",
-        "--data-dir",
-        str(tmp_path / "data"),
-        "--listen-client-urls",
-        url,
-        "--advertise-client-urls",
-        url,
-    ]
-    command += ["--listen-peer-urls", f"http://127.0.0.1:{peer}", "--log-level", "error"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            assert wait_until_accepts(("127.0.0.1", client), 20)
-            put(url, "/services/shop/1", "http://a:80")
-            seen = watch(make_source(f"etcd:{url}/services/shop/"))
-            seen.wait(["http://a"], 20)
-            put(url, "/services/shop/2", "http://b:80 weight=2")
-            put(url, "/services/other/1", "http://x:80")
-            seen.wait(["http://a", "http://b"], 20)
-            put(url, "/services/shop/1", None)
-            seen.wait(["http://b"], 20)
-        finally:
-            process.kill()
+    with EtcdServer(tmp_path) as etcd:
+        etcd.put("/services/shop/1", "http://a:80")
+        seen = watch(make_source(f"etcd:{etcd.url}/services/shop/"))
+        seen.wait(["http://a"], 20)
+        etcd.put("/services/shop/2", "http://b:80 weight=2")
+        etcd.put("/services/other/1", "http://x:80")
+        seen.wait(["http://a", "http://b"], 20)
+        etcd.delete("/services/shop/1")
+        seen.wait(["http://b"], 20)
 
 
-def put(url: str, key: str, value: str | None) -> None:
-    from wsgikit.client import Client
+def test_an_etcd_that_refuses_to_watch_is_not_asked_without_end(watch, caplog) -> None:
+    asked: list[bytes] = []
 
-    target = b"/v3/kv/put" if value is not None else b"/v3/kv/deleterange"
-    body = kv(key, value or "") if value is not None else {"key": kv(key, "")["key"]}
-    deadline = time.monotonic() + 20
-    while True:  # a fresh etcd accepts before it has elected itself
-        with Client(url) as client, client.post(target, json.dumps(body).encode()) as response:
-            if response.status == 200:
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    def script(peer: Peer) -> None:
+        while True:
+            received = peer.read_request()
+            asked.append(received.target)
+            if received.target == b"/v3/kv/range":
+                values = [kv("/s/1", "http://a:80")]
+                peer.answer("200 OK", json.dumps({"header": {"revision": "1"}, "kvs": values}).encode())
+            else:
+                peer.answer("503 Service Unavailable", b'{"error": "no leader"}')
+
+    with ScriptedUpstream(script) as etcd:
+        source = make_source(f"etcd:{etcd.url}/s/")
+        stop = threading.Event()
+        with pytest.raises(UpstreamError, match="no leader"):
+            source.watch(lambda specs: None, stop)
+        assert asked == [b"/v3/kv/range", b"/v3/watch"]
+
+
+def test_a_watch_that_ends_at_once_is_followed_by_a_pause() -> None:
+    asked: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        while True:
+            received = peer.read_request()
+            asked.append(received.target)
+            answer = {"header": {"revision": "1"}, "kvs": [kv("/s/1", "http://a:80")]}
+            peer.answer("200 OK", json.dumps(answer).encode() if received.target == b"/v3/kv/range" else b"")
+
+    stop = threading.Event()
+    with ScriptedUpstream(script) as etcd:
+        source = EtcdSource(f"{etcd.url}/s/", pause=0.2)
+        thread = threading.Thread(target=source.watch, args=(lambda specs: None, stop))
+        thread.start()
+        wait_for(lambda: asked.count(b"/v3/watch") >= 3)
+        began, counted = time.monotonic(), asked.count(b"/v3/watch")
+        wait_for(lambda: asked.count(b"/v3/watch") >= counted + 2)
+        assert time.monotonic() - began > 0.2
+        stop.set()
+        thread.join(5)
 
 
 @pytest.mark.parametrize(
@@ -344,6 +369,26 @@ def test_sources_are_tried_again(watch, caplog) -> None:
     caplog.set_level(logging.INFO, "wsgikit.forward")
     watch(Failing()).wait(["http://a"])
     assert any("not today" in record.message for record in caplog.records)
+
+
+def test_a_source_that_works_but_for_moments_is_soon_asked_again() -> None:
+    """The pause doubles from failure to failure, but not over a time in which it was well."""
+
+    class Faltering:
+        tries = 0
+
+        def watch(self, found, stop) -> None:
+            self.tries += 1
+            found([EndpointSpec.parse("http://a")])  # always the same
+            raise OSError("for a moment")
+
+    source = Faltering()
+    discovery = Discovery(source, "test", lambda specs: None, retry=0.01)
+    discovery.start()
+    try:
+        wait_for(lambda: source.tries >= 50)  # with pauses that double this would take ages
+    finally:
+        discovery.stop()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
