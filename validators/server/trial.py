@@ -239,15 +239,20 @@ class Trial:
             self.site.abilities["chunks"] = any(report.get("start") == "hello" for report in seen)
         return self.site.abilities["chunks"]
 
-    def needs_1_1(self) -> None:
-        """NotApplicable for a server that answers a 1.1 request in HTTP/1.0, and so claims no more than that."""
+    def speaks_1_1(self) -> bool:
+        """False for a server that answers a 1.1 request in HTTP/1.0, and so claims no more than that."""
         if "1.1" not in self.site.abilities:
             exchange = self.get("/hello")
+            self.endpoint = ""
             exchange.client.close()
             self.clients.remove(exchange.client)
             self.site.control.begin()
             self.site.abilities["1.1"] = exchange.response is None or exchange.response.minor == 1
-        if not self.site.abilities["1.1"]:
+        return self.site.abilities["1.1"]
+
+    def needs_1_1(self) -> None:
+        """NotApplicable for a server of HTTP/1.0."""
+        if not self.speaks_1_1():
             raise NotApplicable("the server speaks HTTP/1.0 only")
 
     @property

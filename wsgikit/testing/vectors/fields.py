@@ -81,7 +81,8 @@ def _names() -> list[Vector]:
         ),
         *(
             vector(f"H18-{slug}", f"a folded line: {slug}", get(b"X-A: b\r\n" + fold + b"c"), refuse("obs-fold"),
-                   refused(), folded, level="MUST", source="RFC 9112 5.2", note="refused, or replaced by SP")
+                   refused(), folded, level="MUST", source="RFC 9112 5.2, RFC 3875 4.1.18",
+                   note="refused, or replaced by SP")
             for slug, fold in (("space", b" "), ("tab", b"\t"), ("several", b" \t "))
         ),
         vector("H18-transfer-encoding", "a folded Transfer-Encoding",

@@ -15,7 +15,7 @@ from wsgikit.testing.vectors.build import (
     variations,
     vector,
 )
-from wsgikit.testing.vectors.model import SMUGGLED, Call, Vector
+from wsgikit.testing.vectors.model import SMUGGLED, App, Call, Vector
 
 _HELLO = b"5\r\nhello\r\n0\r\n\r\n"
 _POST = Call(method="POST", body=b"hello")
@@ -83,8 +83,10 @@ def _length_values() -> list[Vector]:
                    message(method.encode() + b" / HTTP/1.1", HOST, b"Content-Length: 5", body=b"hello")
                    + message(b"GET /next HTTP/1.1", HOST),
                    accept(Call(method=method, body=b"hello"), Call(path="/next")), refused(), level="MUST",
-                   source="RFC 9110 9.3.1", note="framing does not depend on the method")
-            for method in ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE")
+                   source="RFC 9110 9.3.1", note="framing does not depend on the method", app=app)
+            # What becomes of a body that the app gives to HEAD is the matter of another row.
+            for method, app in (("GET", None), ("HEAD", App(blocks=())), ("OPTIONS", None), ("DELETE", None),
+                                ("TRACE", None))
         ),
     ]  # fmt: skip
 
