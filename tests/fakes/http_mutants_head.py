@@ -10,7 +10,7 @@ from wsgikit.validators.report import Verdict
 INFO, WARN = Verdict.INFO, Verdict.WARN
 
 stalls("H01", "field", "a bare line feed is waited past", rb"(?<!\r)\n", INFO)
-takes("H02", "request-line", "a bare carriage return is dropped", rb"\r(?!\n)", b"")
+takes("H02", "field-name", "a bare carriage return is dropped", rb"\r(?!\n)", b"")
 refuses("H03", "one", "an empty line before the request is an error", rb"\A\r\n", verdict=WARN)
 takes("H04", "space", "white space before the first field is skipped", rb"\r\n[ \t]+(?=X-A)", b"\r\n")
 stalls("H05", "two-spaces", "after a second space in the request line nothing is answered", rb"\AGET  /", INFO)
