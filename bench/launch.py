@@ -97,13 +97,39 @@ def tornado(app: Any, port: int, threads: int) -> None:
     asyncio.run(main())
 
 
+def flup_fastcgi(app: Any, port: int, threads: int) -> None:
+    from flup.server.fcgi import WSGIServer
+
+    flup(WSGIServer, app, port, threads)
+
+
+def flup_scgi(app: Any, port: int, threads: int) -> None:
+    import logging
+
+    from flup.server.scgi import WSGIServer
+
+    flup(WSGIServer, app, port, threads, loggingLevel=logging.ERROR)
+
+
+def flup(kind: Any, app: Any, port: int, threads: int, **options: Any) -> None:
+    class Server(kind):  # type: ignore[misc]
+        def _setupSocket(self) -> Any:  # noqa: N802 - its name
+            listener = super()._setupSocket()
+            without_nagle(listener)
+            return listener
+
+    # a thread for each connection, which nginx keeps; the pool does not shrink, so that none is started under load
+    Server(app, bindAddress=(HOST, port), minSpare=threads, maxSpare=LIMIT, maxThreads=LIMIT, **options).run()
+
+
 def without_nagle(listener: socket.socket) -> None:
     """Linux hands TCP_NODELAY on to accepted connections; without it a reply in two writes waits 40 ms for an ACK."""
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 LAUNCHERS: dict[str, Callable[[Any, int, int], None]] = {
-    function.__name__: function for function in (cheroot, gevent, bjoern, fastwsgi, wsgiref, werkzeug, tornado)
+    function.__name__: function
+    for function in (cheroot, gevent, bjoern, fastwsgi, wsgiref, werkzeug, tornado, flup_fastcgi, flup_scgi)
 }
 
 

@@ -27,9 +27,9 @@ class Embedded:
     def make(self, **settings: Any) -> Worker:
         return self.around(self._stack.enter_context(socket.create_server(("127.0.0.1", 0))), **settings)
 
-    def around(self, sock: socket.socket, **settings: Any) -> Worker:
+    def around(self, sock: socket.socket, scheme: str = "http", **settings: Any) -> Worker:
         """One for a listener that is there already."""
-        return Worker(read_or_greet, [Listener(sock=sock, address="")], WorkerSettings(**settings))
+        return Worker(read_or_greet, [Listener(sock=sock, address="", scheme=scheme)], WorkerSettings(**settings))
 
     def still(self, **settings: Any) -> Worker:
         """One whose steps the test takes itself."""

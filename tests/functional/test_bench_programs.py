@@ -44,6 +44,18 @@ def test_one_round_gives_figures_and_leaves_nothing_behind(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [figures]
 
 
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+def test_the_wires_behind_nginx(tmp_path: Path) -> None:
+    typed = ["--servers", "wsgikit-fastcgi", "--workloads", "small", "--rounds", "1", "--seconds", "1"]
+    status, output = bench("gateways", *typed, folder=tmp_path)
+    assert status == 0, output
+    rows = [line.split() for line in output.splitlines() if line.startswith("wsgikit-")]
+    assert [row[0] for row in rows] == ["wsgikit-fastcgi"]
+    assert all(float(row[5]) > 0 for row in rows), output  # CPU
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_wrong_name_is_told_with_those_there_are(tmp_path: Path) -> None:
     status, output = bench("--servers", "apache", folder=tmp_path)
     assert status == 1

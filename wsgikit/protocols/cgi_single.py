@@ -102,6 +102,7 @@ class SingleProtocol(GatewayCall):
 
     def close(self) -> None:
         """The connection is closed: let go of what the request has left behind."""
+        self.exchange = None  # it knows us by its transport: a cycle would wait for the garbage collector
         if self.body is not None:
             self.body.discard()
 

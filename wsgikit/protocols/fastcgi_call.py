@@ -144,15 +144,15 @@ class FastcgiCall(GatewayCall):
                 length=head.content_length,
             )
             return True
-        self.spool = Spool(settings.body_memory, settings.spool_dir)
         return False
 
     def _on_stdin(self, content: bytes) -> bool:
-        spool = self.spool
-        if spool is None or self.data is not None:
+        if self.data is not None:
             raise ProtocolError("stdin-twice", 400, "a body after its end")
         if content:
-            self._store(spool, content)
+            if self.spool is None:  # most requests have no body
+                self.spool = Spool(self.service.settings.body_memory, self.service.settings.spool_dir)
+            self._store(self.spool, content)
             return False
         length = self.head.content_length if self.head is not None else None
         if length is not None and self.received != length:
@@ -206,8 +206,9 @@ class FastcgiCall(GatewayCall):
         self.left = True
         if self.queue is not None:
             self.queue.fail(reason)
-        if self.watch is not None:
-            self.watch.tell()
+        watch = self.watch  # the thread of the request may end it now
+        if watch is not None:
+            watch.tell()
 
     # The app, in the thread that runs it
 
@@ -225,6 +226,8 @@ class FastcgiCall(GatewayCall):
         for spool in (self.spool, self.data, self.queue, self.watch):
             if spool is not None:
                 spool.close()
+        # they know us: cycles would wait for the garbage collector
+        self.exchange = self.errors = self.watch = self.channel = None
 
     @property
     def peer(self) -> str:

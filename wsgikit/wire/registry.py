@@ -16,14 +16,15 @@ class Wire:
     """One wire.
 
     `protocol`: class that serves it, a protocol as `wsgikit.protocols` describes. `multiplexed`: its connections carry
-    several requests at a time. `client`: class that calls it, with the interface of `wsgikit.client.Client`. `port`:
-    where an upstream's URL names none; 0: it must.
+    several requests at a time. `at_once`: whoever connects has a request to send. `client`: class that calls it, with
+    the interface of `wsgikit.client.Client`. `port`: where an upstream's URL names none; 0: it must.
     """
 
     name: str
     protocol: str
     client: str
     multiplexed: bool = False
+    at_once: bool = False
     port: int = 0
 
 
@@ -41,10 +42,21 @@ WIRES: dict[str, Wire] = {
             protocol="wsgikit.protocols.fastcgi:FastcgiProtocol",
             client="wsgikit.client.fastcgi:FastcgiClient",
             multiplexed=True,
+            at_once=True,
             port=9000,
         ),
-        Wire(name="scgi", protocol="wsgikit.protocols.scgi:ScgiProtocol", client="wsgikit.client.scgi:ScgiClient"),
-        Wire(name="uwsgi", protocol="wsgikit.protocols.uwsgi:UwsgiProtocol", client="wsgikit.client.uwsgi:UwsgiClient"),
+        Wire(
+            name="scgi",
+            protocol="wsgikit.protocols.scgi:ScgiProtocol",
+            client="wsgikit.client.scgi:ScgiClient",
+            at_once=True,
+        ),
+        Wire(
+            name="uwsgi",
+            protocol="wsgikit.protocols.uwsgi:UwsgiProtocol",
+            client="wsgikit.client.uwsgi:UwsgiClient",
+            at_once=True,
+        ),
     )
 }
 

@@ -48,24 +48,28 @@ def parse_uwsgi(buffer: bytes | bytearray, limits: VariableLimits) -> Packet | N
         raise LimitError("variables-too-long", 431, f"{size} bytes of variables; the limit is {limits.size}")
     if len(buffer) < end:
         return None
+    return Packet(modifier1, modifier2, _variables(bytes(buffer[_HEADER.size : end]), limits), end)
+
+
+def _variables(data: bytes, limits: VariableLimits) -> list[tuple[bytes, bytes]]:
+    # Every request passes here, so the sizes are read in place. A text that would go past the end leaves `offset`
+    # behind it, where the next size is not there or the loop ends: one look at the end finds all of them.
     variables: list[tuple[bytes, bytes]] = []
-    offset = _HEADER.size
-    while offset < end:
-        if len(variables) == limits.count:
-            raise LimitError("too-many-variables", 431, f"more than {limits.count} variables")
-        name, offset = _text(buffer, offset, end)
-        value, offset = _text(buffer, offset, end)
-        variables.append((name, value))
-    return Packet(modifier1, modifier2, variables, end)
-
-
-def _text(buffer: bytes | bytearray, offset: int, end: int) -> tuple[bytes, int]:
-    start = offset + _SIZE.size
-    if start <= end:
-        stop = start + int(_SIZE.unpack_from(buffer, offset)[0])
-        if stop <= end:
-            return bytes(buffer[start:stop]), stop
-    raise ProtocolError("bad-uwsgi-packet", 400, "the packet ends inside a variable")
+    offset, size, room = 0, len(data), limits.count
+    try:
+        while offset < size:
+            middle = offset + 2 + (data[offset] | data[offset + 1] << 8)
+            end = middle + 2 + (data[middle] | data[middle + 1] << 8)
+            if not room:
+                raise LimitError("too-many-variables", 431, f"more than {limits.count} variables")
+            room -= 1
+            variables.append((data[offset + 2 : middle], data[middle + 2 : end]))
+            offset = end
+    except IndexError:
+        offset = size + 1
+    if offset != size:
+        raise ProtocolError("bad-uwsgi-packet", 400, "the packet ends inside a variable")
+    return variables
 
 
 def format_uwsgi(variables: Iterable[tuple[bytes, bytes]], modifier1: int = REQUEST, modifier2: int = 0) -> bytes:

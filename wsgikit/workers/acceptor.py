@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import sys
 from collections.abc import Callable
 from math import inf
 from time import monotonic
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsgikit.protocols.service import Service
 from wsgikit.scoreboard.cells import AVAILABLE, CONNECTIONS, READY, STATE
+from wsgikit.wire.registry import WIRES
 from wsgikit.workers.connection import GREETING, Connection
 from wsgikit.workers.greeting import make_greeting
 from wsgikit.workers.listener import Listener
@@ -57,11 +59,15 @@ class Acceptor:
         self.fd = listener.sock.fileno()
         self._make = make
         self._connection = connection
+        self._at_once = WIRES[listener.scheme].at_once
         self._is_tcp = listener.sock.family in (socket.AF_INET, socket.AF_INET6)
         self._watched = False
         self._paused_until = 0.0
         self._yielded = False
         listener.sock.setblocking(False)
+        self._inherits = self._is_tcp and sys.platform == "linux"
+        if self._inherits:
+            listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         unsent = worker.settings.unsent
         if self._is_tcp and unsent and hasattr(socket, "TCP_NOTSENT_LOWAT"):  # accepted sockets inherit it
             listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent)
@@ -135,11 +141,12 @@ class Acceptor:
         sock.setblocking(False)
         remote, port = "", ""
         if self._is_tcp:
-            try:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except OSError:  # BSD, when the peer has gone already
-                sock.close()
-                return True
+            if not self._inherits:
+                try:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                except OSError:  # BSD, when the peer has gone already
+                    sock.close()
+                    return True
             remote, port = address[0], str(address[1])
         self._open(self._connection(self.worker, PlainStream(sock), remote, port))
         return True
@@ -157,6 +164,9 @@ class Acceptor:
         if greeting is not None:
             connection.greeting = greeting
             connection.stage = GREETING
+        elif self._at_once:
+            worker.look_at(connection)
+            return
         connection.park(READ)
 
 

@@ -121,8 +121,7 @@ class Carrier(Connection):
             return
         self.place = PARKED
         self._set_deadline()
-        self.worker.parked[self.fd] = self
-        self.worker.poller.arm(self.fd, mask)
+        self.worker.watch(self, mask)
 
     def park(self, mask: int) -> None:
         """See `Connection`. Used before the protocol begins, and while the connection lingers."""

@@ -231,7 +231,8 @@ class Connection(Sender):
         with self.output.lock:
             if self.worker.parked.pop(self.fd, None) is self:  # else `flushed` or `drained` sees to it
                 self.armed = False
-            self.worker.poller.remove(self.fd)
+            if self.watched:
+                self.worker.poller.remove(self.fd)
             self.released = True
         self.stream.sock.setblocking(True)
         return self.stream.sock
@@ -293,9 +294,7 @@ class Connection(Sender):
 
     def park(self, mask: int) -> None:
         """Give the connection up until it is ready for `mask`. The caller must not touch it afterwards."""
-        worker = self.worker
-        worker.parked[self.fd] = self
-        worker.poller.arm(self.fd, mask)
+        self.worker.watch(self, mask)
 
     def turn_away(self, *, answer: bool) -> None:
         """The worker holds all the connections it may: 503, or not even that where it costs more than it is worth."""

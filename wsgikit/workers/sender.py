@@ -33,7 +33,8 @@ class Sender:
     """Implements `wsgikit.wsgi.transport.Transport` on a worker's stream."""
 
     __slots__ = (
-        "action", "armed", "busy", "contended", "deadline", "fd", "gone", "output", "released", "stream", "worker"
+        "action", "armed", "busy", "contended", "deadline", "fd", "gone", "output", "released", "stream", "watched",
+        "worker",
     )  # fmt: skip
 
     def __init__(self, worker: Worker, stream: Stream) -> None:
@@ -47,6 +48,7 @@ class Sender:
         self.busy = False  # a thread is in protocol.run()
         self.gone = False
         self.released = False  # the app has taken the socket over: its number is not ours any more
+        self.watched = False  # the poller knows it
         self.action = Action.READ  # what to do when the queue is empty and nobody is busy
         self.deadline = monotonic() + settings.head_timeout
 

@@ -156,11 +156,13 @@ class Worker:
             return
         cells, queued = self._cells, self.queued
         patience = self._patience(longest)
+        if queued or self.ready:  # a listener that was closed just now gave us what it still held
+            patience = 0.0
         if cells is None:
-            self.ready.extend(self.poller.wait(0.0 if queued else patience))
+            self.ready.extend(self.poller.wait(patience))
         else:
             cells[AVAILABLE] = 1
-            self.ready.extend(self.poller.wait(0.0 if queued else patience))
+            self.ready.extend(self.poller.wait(patience))
             cells[AVAILABLE] = 0
         self.polled = monotonic()
         for _ in range(len(queued)):
@@ -208,9 +210,26 @@ class Worker:
         if not member.leads:
             self.poller.wake()  # who leads may be waiting there
 
+    def watch(self, connection: Connection, mask: int) -> None:
+        """Have the poller tell of a connection, which the caller gives up."""
+        fd = connection.fd
+        self.parked[fd] = connection
+        if connection.watched:
+            self.poller.arm(fd, mask)
+        else:
+            connection.watched = True
+            self.poller.add(fd, mask)
+
+    def look_at(self, connection: Connection) -> None:
+        """Have a thread look at a new connection, before the poller is asked: what it waits for may be here already.
+
+        The caller leads, and gives it up.
+        """
+        self.parked[connection.fd] = connection
+        self.ready.append((connection.fd, 0))
+
     def admit(self, connection: Connection) -> None:
         """A connection was accepted."""
-        self.poller.add(connection.fd, 0)
         self.open.add(connection)
         if self._cells is not None:
             self._cells[CONNECTIONS] = len(self.open)
@@ -220,7 +239,7 @@ class Worker:
         if self.parked.get(fd) is connection:
             del self.parked[fd]
         self.open.discard(connection)
-        if not connection.released:  # else the number may be another connection's by now
+        if connection.watched and not connection.released:  # else the number may be another connection's by now
             try:
                 self.poller.remove(fd)
             except OSError:  # not registered (any more)

@@ -13,10 +13,12 @@ import pytest
 from embedded_worker import Embedded
 
 from wsgikit.testing import RawClient
+from wsgikit.wire.scgi import format_scgi
 from wsgikit.workers import acceptor as acceptor_module
 from wsgikit.workers.member import Member
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+SCGI = format_scgi([(b"REQUEST_METHOD", b"GET"), (b"REQUEST_URI", b"/")], 0)
 
 
 class Failing(socket.socket):
@@ -103,3 +105,51 @@ def test_refusals_are_bounded_too(embedded: Embedded, monkeypatch: pytest.Monkey
         for client in clients[3:]:
             assert client.closed_by_peer(2.0)
             assert client.received == b""
+
+
+class Counted:
+    """A poller that counts what it is told of."""
+
+    def __init__(self, poller: Any) -> None:
+        self._poller = poller
+        self.added = 0
+
+    def add(self, fd: int, mask: int) -> None:
+        self.added += 1
+        self._poller.add(fd, mask)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._poller, name)
+
+
+@pytest.mark.parametrize("poller", ["auto", "selectors"])
+@pytest.mark.parametrize(("parts", "added"), [((SCGI,), 0), ((SCGI[:20], SCGI[20:]), 1)], ids=["whole", "in two parts"])
+def test_a_request_that_comes_with_its_connection_needs_no_poller(
+    embedded: Embedded, listener: Failing, parts: tuple[bytes, ...], added: int, poller: str
+) -> None:
+    worker, member = embedded.around(listener, "scgi", threads=1, poller=poller), Member()
+    worker.poller = counted = Counted(worker.poller)  # type: ignore[assignment]
+    worker.start(beside=1)
+    with socket.create_connection(listener.getsockname()) as client:
+        client.settimeout(0)
+        for part in parts:
+            client.sendall(part)
+            for _ in range(3):
+                worker.step(member, 0.1)
+        assert client.recv(4096).endswith(b"hello")
+    assert counted.added == added
+    worker.finish()
+
+
+def test_what_a_closed_listener_still_held_is_answered_at_once(embedded: Embedded, listener: Failing) -> None:
+    worker, member = embedded.around(listener, "scgi", threads=1), Member()
+    with socket.create_connection(listener.getsockname()) as client:
+        client.sendall(SCGI)
+        worker.housekeeping.closing_listeners = True
+        began = time.monotonic()
+        for _ in range(2):
+            worker.step(member, 5)
+        assert time.monotonic() - began < 2.5
+        client.settimeout(1)
+        assert client.recv(4096).endswith(b"hello")
+    worker.finish()

@@ -19,29 +19,38 @@ _SHORT = 127
 
 def parse_pairs(data: bytes | bytearray, limits: VariableLimits) -> list[tuple[bytes, bytes]]:
     """All pairs of a whole stream. ProtocolError("bad-params"): it ends inside a pair; LimitError: too many."""
+    # Every request passes here, so short lengths are read in place. A pair that would go past the end leaves `offset`
+    # behind it, where the loop ends: one look at the end finds all of them.
     pairs: list[tuple[bytes, bytes]] = []
-    offset, size = 0, len(data)
-    while offset < size:
-        name_size, offset = _length(data, offset)
-        value_size, offset = _length(data, offset)
-        middle, end = offset + name_size, offset + name_size + value_size
-        if end > size:
-            raise ProtocolError("bad-params", 400, "the params end inside a name-value pair")
-        if len(pairs) == limits.count:
-            raise LimitError("too-many-variables", 431, f"more than {limits.count} variables")
-        pairs.append((bytes(data[offset:middle]), bytes(data[middle:end])))
-        offset = end
+    data = bytes(data)
+    offset, size, room = 0, len(data), limits.count
+    try:
+        while offset < size:
+            name_size, value_size = data[offset], data[offset + 1]
+            if name_size | value_size <= _SHORT:
+                offset += 2
+            else:
+                name_size, offset = _length(data, offset)
+                value_size, offset = _length(data, offset)
+            if not room:
+                raise LimitError("too-many-variables", 431, f"more than {limits.count} variables")
+            room -= 1
+            middle = offset + name_size
+            end = middle + value_size
+            pairs.append((data[offset:middle], data[middle:end]))
+            offset = end
+    except (IndexError, struct.error):
+        offset = size + 1
+    if offset != size:
+        raise ProtocolError("bad-params", 400, "the params end inside a name-value pair")
     return pairs
 
 
-def _length(data: bytes | bytearray, offset: int) -> tuple[int, int]:
-    try:
-        first = data[offset]
-        if first <= _SHORT:
-            return first, offset + 1
-        return _LONG.unpack_from(data, offset)[0] ^ _FLAG, offset + 4
-    except (IndexError, struct.error):
-        raise ProtocolError("bad-params", 400, "the params end inside a length") from None
+def _length(data: bytes, offset: int) -> tuple[int, int]:
+    first = data[offset]
+    if first <= _SHORT:
+        return first, offset + 1
+    return _LONG.unpack_from(data, offset)[0] ^ _FLAG, offset + 4
 
 
 def format_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
