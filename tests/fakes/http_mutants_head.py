@@ -54,7 +54,7 @@ class Utf8Values(Request):
         return value.decode("utf-8", "replace")
 
 
-@http_mutant("H22", "latin-spaces", "str.strip() takes more than spaces and tabs")
+@http_mutant("H22", "latin-spaces", "str.strip() takes more than spaces and tabs", WARN)
 class StripsMore(Request):
     def text(self, value: bytes) -> str:
         return super().text(value).strip()
