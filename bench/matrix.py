@@ -86,7 +86,8 @@ def _program(name: str, *arguments: str, program: str = "") -> Peer:
     return Peer(name=name, command=(str(BIN / binary), *arguments), program=binary, package=name)
 
 
-_UWSGI = ("--http-socket", "{host}:{port}", "--master", "--die-on-term", "--need-app", "--threads", "8",
+# Its documentation wants --http, and no --http-socket, where nothing stands in front of it.
+_UWSGI = ("--http", "{host}:{port}", "--master", "--die-on-term", "--need-app", "--threads", "8",
           "--virtualenv", sys.prefix, "--pythonpath", "{directory}", "--module", "{app}")  # fmt: skip
 _GRANIAN = ("--interface", "wsgi", "--http", "1", "--host", "{host}", "--port", "{port}", "--blocking-threads", "8",
             "{app}")  # fmt: skip

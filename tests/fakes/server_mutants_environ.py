@@ -85,9 +85,7 @@ class NoNone(Request):
         return super().start_response(status, headers, *more)
 
 
-@mutant("S08", "start_response returns None",
-        implied={"S74": "there is no write() to be used", "S75": "there is no write() to be used",
-                 "S71": "its second case uses write()"})  # fmt: skip
+@mutant("S08", "start_response returns None")
 class NoWrite(Request):
     def start_response(self, status: Any, headers: Any, exc_info: Any = None, /) -> Any:
         super().start_response(status, headers, exc_info)

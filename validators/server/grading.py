@@ -16,8 +16,9 @@ _LEVELS = {"MUST": "must", "SHOULD": "should", "MAY": "advice", "rec": "advice"}
 _WEIGHT = ("advice", "should", "must")
 
 # Bytes against the grammar alone: "the server SHOULD respond with a 400" (RFC 9112 2.2). What comes behind them is a
-# request for a server that was lenient about them.
-_GRAMMAR = frozenset({"H37", "H39", "H42", "H43", "H44"})
+# request for a server that was lenient about them. A chunked request that breaks off (H45) "is incomplete" (RFC 9112
+# 8), and the server "MAY" say so: the must about it is for Content-Length (6.3).
+_GRAMMAR = frozenset({"H37", "H39", "H42", "H43", "H44", "H45"})
 _OF_THEIR_OWN = {
     "H07-tls": "advice",  # without a line end it may still become a request line
     "H12-http-1.0": "advice",  # PEP 3333 wants no HTTP_HOST that the client did not send
@@ -32,9 +33,6 @@ _OF_THEIR_OWN = {
     "H41-space": "advice",  # white space that no sender may write; refusing it is a common hardening
     "H41-spaces": "advice",
     "H41-escape": "advice",  # a quoted pair in a quoted value, which nobody sends
-    "H45-before-final-crlf": "should",  # the last chunk has come
-    "H45-inside-final-crlf": "should",
-    "H45-inside-trailers": "should",
     **{f"H59-{slug}": "should" for slug in ("get", "post", "two")},  # good manners; no RFC demands it
     "H60-204": "should",  # the Content-Length is the app's
     "H60-205": "should",  # the app's fault first of all
@@ -59,7 +57,7 @@ def level(vector: Vector, seen: Observed, *, speaks_1_1: bool = True) -> str:
     if vector.id in _NOT_OWED:
         return _NOT_OWED[vector.id]
     levels = [_LEVELS[vector.level], rule(vector.row).level]
-    levels.append("must" if _codes_204(seen) else _OF_THEIR_OWN.get(vector.id, "must"))
+    levels.append("must" if _frames_204(vector, seen) else _OF_THEIR_OWN.get(vector.id, "must"))
     if vector.row in _GRAMMAR or (not speaks_1_1 and _of_1_1_alone(vector)):
         levels.append("should")
     if vector.row == "H31" and seen.persists is False:
@@ -81,6 +79,10 @@ def _of_1_1_alone(vector: Vector) -> bool:
     return set(re.findall(r"RFC (\d+)", vector.source)) == {"9112"}
 
 
-def _codes_204(seen: Observed) -> bool:
-    """Whether a 204 has Transfer-Encoding, which the server adds and "MUST NOT send" (RFC 9112 6.1)."""
-    return any(reply.status == 204 and reply.get("Transfer-Encoding") is not None for reply in seen.replies)
+def _frames_204(vector: Vector, seen: Observed) -> bool:
+    """Whether a 204 has what "a server MUST NOT send" and the app did not give.
+
+    That is Transfer-Encoding (RFC 9112 6.1), and Content-Length (RFC 9110 8.6) unless it is the app's.
+    """
+    names = ["Transfer-Encoding", *([] if vector.app.length else ["Content-Length"])]
+    return any(reply.status == 204 and reply.get(name) is not None for reply in seen.replies for name in names)

@@ -239,6 +239,19 @@ class Trial:
             self.site.abilities["chunks"] = any(report.get("start") == "hello" for report in seen)
         return self.site.abilities["chunks"]
 
+    def answers_pipelined(self) -> bool:
+        """Whether of two requests in one segment the second is answered too, or the connection ends before it."""
+        if "pipelining" not in self.site.abilities:
+            client = self.connect()
+            first = self.exchange(self.request("/hello?n=1") + self.request("/hello?n=2"), client=client)
+            second = self.read(client, wait=self.brief)
+            client.close()
+            self.clients.remove(client)
+            self.site.control.begin()
+            lost = first.response is not None and isinstance(second.error, PeerTimeout)
+            self.site.abilities["pipelining"] = not lost
+        return self.site.abilities["pipelining"]
+
     def speaks_1_1(self) -> bool:
         """False for a server that answers a 1.1 request in HTTP/1.0, and so claims no more than that."""
         if "1.1" not in self.site.abilities:

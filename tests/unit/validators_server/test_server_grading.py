@@ -50,16 +50,25 @@ UNANSWERED = Observed(waits=True)
         ("H55-no-body", UNANSWERED, "should"),
         ("H60-head", answered(call("HEAD"), persists=None), "must"),
         ("H60-304", answered(call(), status=304, persists=None), "should"),
-        ("H60-204-generator", answered(call(), status=204, persists=None), "should"),
+        ("H22-latin-spaces", answered(call(HTTP_X_A="b")), "should"),
+        ("H29-short", answered(call("POST")), "must"),
+        ("H45-before-last-chunk", answered(call("POST"), persists=False), "should"),
     ],
 )
 def test_grades(vector: str, seen: Observed, grade: str) -> None:
     assert level(by_id(vector), seen) == grade
 
 
-def test_a_coding_in_a_204_is_the_servers_own_fault() -> None:
-    coded = Observed(replies=[response(204, b"Transfer-Encoding: chunked\r\n")], calls=[call()], persists=None)
-    assert level(by_id("H60-204-generator"), coded) == "must"
+def bodiless(fields: bytes) -> Observed:
+    return Observed(replies=[response(204, fields)], calls=[call()], persists=None)
+
+
+def test_framing_of_a_204_is_the_servers_own_fault_unless_the_app_gave_it() -> None:
+    assert level(by_id("H60-204-generator"), bodiless(b"X-A: b\r\n")) == "should"
+    assert level(by_id("H60-204-generator"), bodiless(b"Transfer-Encoding: chunked\r\n")) == "must"
+    assert level(by_id("H60-204-generator"), bodiless(b"Content-Length: 0\r\n")) == "must"
+    assert level(by_id("H60-204"), bodiless(b"Content-Length: 5\r\n")) == "should"
+    assert level(by_id("H60-204"), bodiless(b"Transfer-Encoding: chunked\r\n")) == "must"
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,32 @@ def test_the_mutant_trips_its_rule(mutant: Mutant, serve: Serve) -> None:
     pytest.fail(f"no case of {mutant.rule} noticed: {mutant.words}")
 
 
+def of_mutant(key: str) -> Mutant:
+    return next(one for one in MUTANTS if one.rule == key)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "rule", "verdict", "words"),
+    [
+        ("S08", "S74", Verdict.SKIP, "see WSGI-S08"),
+        ("S08", "S75", Verdict.SKIP, "see WSGI-S08"),
+        ("S09", "S61", Verdict.SKIP, "held back"),
+        ("S15", "S15", Verdict.WARN, "still asked for"),
+        ("S21", "S21", Verdict.WARN, "REQUEST_METHOD"),
+        ("S95", "S95", Verdict.WARN, "never called start_response"),
+        ("S96", "H30", Verdict.PASS, ""),
+    ],
+)
+def test_no_mutant_is_accused_of_more_than_it_did(
+    mutant: str, rule: str, verdict: Verdict, words: str, serve: Serve
+) -> None:
+    with serve(of_mutant(mutant)) as site:
+        findings = [judge(case, site) for case in of_rule(rule)]
+    worst = max(findings, key=lambda one: (Verdict.PASS, Verdict.SKIP, *BROKEN[::-1]).index(one.verdict))
+    assert worst.verdict is verdict, worst.detail
+    assert any(words in one.reason + one.detail for one in findings)
+
+
 @pytest.mark.parametrize("mutant", [one for one in MUTANTS if one.process], ids=lambda one: one.rule)
 def test_the_mutant_process_trips_its_rule(mutant: Mutant) -> None:
     command = (sys.executable, TINY, mutant.rule, "{host}", "{port}", "{app}")

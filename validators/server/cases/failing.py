@@ -82,19 +82,23 @@ def no_text_beyond_a_length(trial: Trial) -> None:
 def _nonsense(kind: str, words: str) -> None:
     @case("S95", name=kind)
     def run(trial: Trial) -> None:
-        """One broken return value: 500 or a broken connection, no hang, and a server that lives on."""
+        """One broken return value: 500 or a broken connection, no hang, and a server that lives on.
+
+        PEP 3333 says what apps must return, and not what becomes of those that do not.
+        """
         exchange = trial.get(f"/returns?kind={kind}")
         trial.call(exchange)
         _no_hang(trial, exchange, words)
         good = exchange.response is not None and exchange.status < 400 and exchange.response.complete
-        trial.check(not good, f"{words}, and the client saw: {exchange.seen()} with body {exchange.body[:40]!r}")
+        seen = f"{exchange.seen()} with body {exchange.body[:40]!r}"
+        trial.check(not good, f"{words}, and the client saw: {seen}", "should")
         exchange.client.close()
         _alive(trial, words)
 
 
 def _no_hang(trial: Trial, exchange: Exchange, words: str) -> None:
     hangs = not (exchange.response and exchange.response.complete) and not exchange.client.closed_by_peer(0.2)
-    trial.check(not hangs, f"{words}, and the client waits: {exchange.seen()}")
+    trial.check(not hangs, f"{words}, and the client waits: {exchange.seen()}", "should")
 
 
 _nonsense("none", "the app returned None")
@@ -110,6 +114,7 @@ def text_instead_of_bytes(trial: Trial) -> None:
     trial.call(exchange)
     _no_hang(trial, exchange, "the app returned a str")
     good = exchange.response is not None and exchange.status < 400 and exchange.body
-    trial.check(not good, f"the app returned a str, and the client saw: {exchange.seen()} with {exchange.body[:40]!r}")
+    seen = f"{exchange.seen()} with {exchange.body[:40]!r}"
+    trial.check(not good, f"the app returned a str, and the client saw: {seen}", "should")
     exchange.client.close()
     _alive(trial, "the app returned a str")

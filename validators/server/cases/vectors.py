@@ -17,6 +17,8 @@ from wsgikit.validators.server.trial import Trial
 _NEW = frozenset({"H08", "H12", "H13", "H14", "H15", "H51", "H54", *(f"H{number}" for number in range(31, 50))})
 # Nothing to say about a server to which all chunked bodies are alike
 _NEED_CHUNKS = frozenset({"H36", "H18-transfer-encoding", *(f"H{number}" for number in range(38, 48))})
+# Nothing to say about a server that loses requests behind another: that is what H51 is about.
+_NEED_PIPELINING = frozenset({"H30"})
 # Where the connection has to end: nothing behind it may be run. Elsewhere a server that is lenient about the first
 # request may well run the second.
 _NOTHING_FOLLOWS = frozenset({"H31", "H49", "H50", "H52"})
@@ -33,6 +35,8 @@ def _enter(vector: Vector) -> None:
             trial.needs_1_1()
         if {vector.row, vector.id} & _NEED_CHUNKS and not trial.decodes_chunks():
             trial.skip("the server decodes no chunked bodies (see WSGI-S80)")
+        if vector.row in _NEED_PIPELINING and not trial.answers_pipelined():
+            trial.skip("the server loses requests that are pipelined (see HTTP-51)")
         if vector.row == "H59" and trial.site.tls is not None:
             trial.skip("TLS has an end of its own (close_notify); half of a connection is not closed over it")
         seen = observe(trial, vector)
