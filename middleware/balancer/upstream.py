@@ -68,6 +68,7 @@ class Reply:
         upstream.leave(endpoint)
         if isinstance(error, UpstreamError):
             upstream.failed(endpoint, error)
+            upstream.weigh(failed=True)
         elif error is not None:
             upstream.count(endpoint, cells.CLIENT_LEFT)
 
@@ -107,6 +108,8 @@ class Upstream:
                 asked.append(endpoint)
                 self._note(call, error, len(asked))
                 if not self._may_retry(call, error, len(asked)):
+                    if not _is_stale(error):
+                        self.weigh(failed=True)
                     raise
                 self.count(endpoint, cells.RETRIES)
                 continue
@@ -215,6 +218,8 @@ class Upstream:
             if self._observe is not None:
                 self._observe(endpoint, seconds)
         self._judge(endpoint, "gateway error" if failed else "")
+        if self.breaker is not None:
+            self.weigh(failed=failed)
 
     def failed(self, endpoint: Endpoint, error: UpstreamError) -> None:
         """A request has failed at this endpoint."""
@@ -232,9 +237,6 @@ class Upstream:
 
     def _judge(self, endpoint: Endpoint, reason: str) -> None:
         """Count consecutive failures ("" is a success), and eject when there are too many."""
-        if self.breaker is not None and self.breaker.note(bool(reason)):
-            log.error("upstream %s: the circuit breaker opens for %g s", self.name, self.breaker.open_for)
-            self.board.opened(self.breaker.open_until)
         if not reason:
             endpoint.failures = 0
             return
@@ -250,6 +252,12 @@ class Upstream:
         if length:
             self.roster.changed()
             log.error("upstream %s: %s is ejected for %g s: %s", self.name, endpoint.url, length, reason)
+
+    def weigh(self, *, failed: bool) -> None:
+        """Tell the breaker what became of a request; one that another endpoint has answered has not failed."""
+        if self.breaker is not None and self.breaker.note(failed):
+            log.error("upstream %s: the circuit breaker opens for %g s", self.name, self.breaker.open_for)
+            self.board.opened(self.breaker.open_until)
 
     def count(self, endpoint: Endpoint, cell: int) -> None:
         """One more of a counter of `board`."""

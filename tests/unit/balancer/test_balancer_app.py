@@ -357,6 +357,14 @@ def test_an_open_breaker_answers_at_once_for_all_workers(play, balancing) -> Non
     assert call(other_worker, environ_of(b"/")).code == 503
 
 
+def test_a_breaker_goes_by_what_clients_get(play, balancing) -> None:
+    """One of two endpoints is not there: half of the attempts fail, and no request does."""
+    (up,) = play(named(b"up"))
+    options = {"breaker": {"requests": 4, "ratio": 0.3}, "eject": {"failures": 0}, "balance": "round-robin"}
+    app = balancing([refused(), up], **options)
+    assert bodies(app, 20) == {b"up": 20}
+
+
 def test_checks_take_endpoints_out_and_bring_them_back(play, balancing) -> None:
     well = threading.Event()
     well.set()
