@@ -43,13 +43,15 @@ what a proxy sets. Bodies are decoded by nobody.
 Streaming: both directions, block by block as they arrive, with backpressure; an event of a stream is with the client
 as soon as it is here. A client that leaves closes the upstream's connection at once. An answer that comes before the
 whole body was sent ends the upload and is relayed. An answer that is cut short aborts the client's connection, so that
-nobody takes it for whole. 103 is relayed. For bodies that come slowly let the listener stream (`body = "stream"`).
+nobody takes it for whole. 103 is relayed. The head of an event stream is with the client at once, that of another
+answer whose body does not come after a moment. For bodies that come slowly let the listener stream (`body = "stream"`).
 
 Errors: 502 no connection, or a broken answer; 503 with Retry-After nobody to ask; 504 too slow; 411 a body whose length
 this server does not tell. The log (`wsgikit.forward`) has endpoint, phase and attempt; the client is told nothing.
 
-On other servers: no 103, no Upgrade, a client that has left is noticed at the next block, %2F arrives decoded unless
-the server gives REQUEST_URI or RAW_URI, and the order and case of fields are the environ's.
+On other servers: no 103, no Upgrade, the head goes with the first byte of the body, a client that has left is noticed
+at the next block, %2F arrives decoded unless the server gives REQUEST_URI or RAW_URI, and the order and case of fields
+are the environ's.
 """
 
 from __future__ import annotations
@@ -169,7 +171,8 @@ class Gateway:
             blocks = self._failed(environ, start_response, error, exc_info)
             return b"".join(blocks)
 
-        return RelayBody(response, failed, partial(self._ended, environ, reply))
+        flush = environ.get("wsgikit.flush_head")
+        return RelayBody(response, failed, partial(self._ended, environ, reply), flush, _is_event_stream(fields))
 
     def _ended(self, environ: WSGIEnvironment, reply: Reply, error: BaseException | None) -> None:
         if isinstance(error, UpstreamError):
@@ -249,6 +252,11 @@ class Forward:
     def describe(self) -> str:
         """One line: where requests go."""
         return f"forward to {self.to.describe()}"
+
+
+def _is_event_stream(fields: Iterable[tuple[str, str]]) -> bool:
+    """A client takes such a stream for open when it has the head, which may be long before the first event."""
+    return any(name.lower() == "content-type" and value[:17].lower() == "text/event-stream" for name, value in fields)
 
 
 def _hint(hints: Callable[[list[tuple[str, str]]], object], fields: Fields) -> None:

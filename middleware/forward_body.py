@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # How often an empty block tells the server that we are still here: its own time for an app runs from block to block
 # (30 s by default), and an event stream may be silent for longer.
 HEARTBEAT = 5.0
+# How long the first byte of a body is waited for before the head goes without it, where the server can do that.
+HEAD_ALONE = 0.2
 
 
 class RelayBody:
@@ -28,16 +30,27 @@ class RelayBody:
 
     `failed(error, exc_info)` is called when the upstream fails before a byte was handed out: it starts another response
     and returns its body. `ended(error)` is called once, when all is over: None for a body that is whole, Disconnected
-    when the client has left.
+    when the client has left. `flush()` sends the head alone and says whether it is out, None where the server cannot;
+    `at_once`: it is not waited for a byte before that.
     """
 
-    __slots__ = ("_begun", "_ended", "_failed", "_response")
+    __slots__ = ("_begun", "_ended", "_failed", "_flush", "_pauses", "_response")
 
-    def __init__(self, response: Response, failed: Page, ended: Callable[[BaseException | None], object]) -> None:
+    def __init__(
+        self,
+        response: Response,
+        failed: Page,
+        ended: Callable[[BaseException | None], object],
+        flush: Callable[[], bool] | None = None,
+        at_once: bool = False,
+    ) -> None:
         self._response = response
         self._failed: Page | None = failed
         self._ended: Callable[[BaseException | None], object] | None = ended
         self._begun = False
+        self._flush = flush
+        # twice: a layer further out may hold the head back until it gets a block, be it an empty one
+        self._pauses = [HEAD_ALONE, 0.0 if at_once else HEAD_ALONE] if flush is not None else []
 
     def __iter__(self) -> RelayBody:
         return self
@@ -46,7 +59,9 @@ class RelayBody:
         if self._ended is None:
             raise StopIteration
         try:
-            block = self._response.read(HEARTBEAT)
+            block = self._response.read(self._pauses.pop() if self._pauses else HEARTBEAT)
+            if block is None and not self._begun and self._flush is not None:
+                self._begun = self._flush()
         except UpstreamError as error:
             self._end(error)
             failed, self._failed = self._failed, None
@@ -62,7 +77,9 @@ class RelayBody:
         if not block:
             self._end(None)
             raise StopIteration
-        self._begun = True
+        if not self._begun:
+            self._begun = True
+            self._pauses.clear()
         return block
 
     def _end(self, error: BaseException | None) -> None:

@@ -122,7 +122,7 @@ def test_13_an_answer_that_ends_before_its_first_byte_is_a_502(stage, server) ->
     def script(peer: Peer) -> None:
         peer.read_request()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nSet-Cookie: a=1\r\n\r\n")
-        time.sleep(0.1)
+        time.sleep(0.02)  # less than the head waits for its body
 
     stage.play(script)
     response = exchange(server, GET % b"")
@@ -227,6 +227,45 @@ def test_20_an_event_is_with_the_client_within_50_ms(stage, server) -> None:
             delays.append(time.monotonic() - sent[-1])
         assert sorted(delays)[2] < 0.05, delays
         assert max(delays) < 0.5, delays
+
+
+@pytest.mark.parametrize("media", [b"text/event-stream; charset=utf-8", b"text/plain"])
+def test_20_a_stream_opens_before_its_first_event(stage, server, media: bytes) -> None:
+    go = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: " + media + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert go.wait(5)
+        peer.send(b"5\r\nhello\r\n0\r\n\r\n")
+
+    stage.play(script)
+    with RawClient(server.address) as client:
+        client.send(GET % b"events")
+        head = client.read_until(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"Content-Type: " + media in head
+        go.set()
+        assert client.read_until(b"0\r\n\r\n") == b"5\r\nhello\r\n0\r\n\r\n"
+
+
+def test_20_a_stream_that_breaks_after_its_head_aborts_the_client(stage, server) -> None:
+    go = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert go.wait(5)
+        peer.reset()
+
+    stage.play(script)
+    with RawClient(server.address) as client:
+        client.send(GET % b"events")
+        client.read_until(b"\r\n\r\n")
+        go.set()
+        with pytest.raises(Disconnected):
+            client.read_until(b"\n", limit=100)
+    assert "the app failed" not in server.output
 
 
 @pytest.mark.parametrize("phase", ["head", "body"])

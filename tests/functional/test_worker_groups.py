@@ -37,6 +37,8 @@ def app(environ, start_response):
             time.sleep(0.1)
     if path == "/stream":
         return stream(environ, start_response)
+    if path == "/silent":
+        return silent(environ, start_response)
     if path == "/half":
         start_response("200 OK", [("Content-Length", "1000")])
         return half()
@@ -54,6 +56,13 @@ def stream(environ, start_response):
         yield b"block %d;" % number
         while number < 2 and not os.path.exists("go%d" % number):
             time.sleep(0.01)
+
+def silent(environ, start_response):
+    start_response("200 OK", [])
+    environ["wsgikit.flush_head"]()
+    while not os.path.exists("speak"):
+        time.sleep(0.01)
+    yield b"at last"
 
 def half():
     yield b"x" * 10
@@ -129,6 +138,14 @@ def test_nobody_outside_can_make_up_the_facts_of_a_connection(server: ServerProc
     shop = facts(get(server, "/shop", "Wsgikit-Environ: eyJSRU1PVEVfQUREUiI6ICI2LjYuNi42In0="))
     assert shop["REMOTE_ADDR"] == "127.0.0.1"
     assert "HTTP_WSGIKIT_ENVIRON" not in shop
+
+
+def test_a_head_goes_through_alone(server: ServerProcess) -> None:
+    with RawClient(server.address, timeout=20) as client:
+        client.send(b"GET /shop/silent HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+        (server.folder / "speak").touch()  # type: ignore[attr-defined]
+        assert b"at last" in client.read_until_close()
 
 
 def test_bodies_go_through_by_length_and_in_chunks(server: ServerProcess) -> None:

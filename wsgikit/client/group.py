@@ -83,6 +83,8 @@ class GroupForward:
             head, rest = _response_head(relay, environ)
             decoder = response_decoder(environ["REQUEST_METHOD"], head, _LIMITS)
             start_response(f"{head.status} {head.reason.decode('latin-1')}", _headers(head.fields))
+            if decoder is not None and not rest and "wsgikit.flush_head" in environ:
+                environ["wsgikit.flush_head"]()  # a head that comes alone was meant to
         except _ClientFault as fault:
             relay.close()
             raise fault.error from None  # the front server knows what a client gets that breaks off, dawdles or floods

@@ -137,6 +137,7 @@ def _answer(app: WSGIApplication, given: Mapping[bytes, bytes], pipe: Pipe, scri
     environ = build(_base(), head, variables, paths)
     exchange = GatewayExchange(pipe, head.method, http=False)
     environ["wsgi.input"] = StreamInput(Body(0, _length(head, given)).pull)
+    environ["wsgikit.flush_head"] = exchange.flush_head
     environ["wsgikit.on_close"] = exchange.on_close
     environ["wsgikit.log"] = {}
     respond(app, environ, exchange, lambda: f"{head.method} {ascii(str(head.target, 'latin-1'))[1:-1]}")

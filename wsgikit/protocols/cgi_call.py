@@ -100,6 +100,7 @@ class GatewayCall:
         environ = build(service.template, head, self.variables, paths_of(head, self.variables))
         self.describe(environ)
         environ["wsgi.input"] = stream = self.open_input(environ, exchange)
+        environ["wsgikit.flush_head"] = exchange.flush_head
         environ["wsgikit.on_close"] = exchange.on_close
         facts: dict[str, str] = {}
         environ["wsgikit.log"] = facts

@@ -174,6 +174,7 @@ class HttpProtocol:
         link.describe(environ)
         environ["wsgi.input"] = stream = self._input(environ, exchange)
         environ["wsgi.early_hints"] = exchange.early_hints
+        environ["wsgikit.flush_head"] = exchange.flush_head
         environ["wsgikit.on_close"] = exchange.on_close
         facts: dict[str, str] = {}
         environ["wsgikit.log"] = facts

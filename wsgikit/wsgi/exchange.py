@@ -120,6 +120,18 @@ class Exchange:
             with self.outside():
                 self.transport.send(b"HTTP/1.1 103 Early Hints" + head.lines[len(b"HTTP/1.1 200 OK") :] + b"\r\n")
 
+    def flush_head(self) -> bool:
+        """Send status and headers now, before there is a body. Whether they are out.
+
+        After that they cannot be replaced: start_response with exc_info raises. Does nothing while there is no head
+        here: before start_response, and where a layer further out holds it back to make it fit what it makes of the
+        body. Not for bodies that are there already: these get their length by it.
+        """
+        if self.head is not None and not self.head_sent:
+            with self.outside():
+                self._begin(b"", None)
+        return self.head_sent
+
     def on_close(self, callback: Callable[[], object], /) -> None:
         """Have `callback` called once, after the response was sent or aborted and close() has run."""
         if self.closers is None:

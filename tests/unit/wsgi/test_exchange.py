@@ -373,3 +373,78 @@ def test_other_file_likes_are_read() -> None:
         wire, _ = run(says("200 OK", [], wrapper))
         assert b"quack" in wire.data.replace(b"\r\n2\r\n", b"").replace(b"3\r\n", b"")
         assert wire.files == []
+
+
+def flushing(headers: list[tuple[str, str]], blocks: list[bytes], before: bool = False):
+    """An app that asks for its head to go, and what it was told."""
+    wire, told, seen = Wire(), [], []
+
+    def app(environ, start_response):
+        if before:
+            told.append(exchange.flush_head())
+        start_response("200 OK", headers)
+        told.append(exchange.flush_head())
+        seen.append(wire.data)
+        told.append(exchange.flush_head())
+        yield from blocks
+
+    lines = Lines("test")
+    exchange = Exchange(wire, lines, "GET", 1, persist=True)
+    respond(app, {}, exchange, lambda: "GET /")
+    return wire, told, seen[0]
+
+
+@pytest.mark.parametrize(
+    ("headers", "blocks", "end"),
+    [
+        ([], [b"", b"one", b"two"], b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"),
+        ([("Content-Length", "6")], [b"one", b"two"], b"onetwo"),
+        ([], [], b"0\r\n\r\n"),
+    ],
+)
+def test_a_head_may_go_alone(headers, blocks: list[bytes], end: bytes) -> None:
+    wire, told, early = flushing(headers, blocks, before=True)
+    assert told == [False, True, True]
+    assert early.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert early.endswith(b"\r\n\r\n")
+    assert wire.data == early + end
+    assert not wire.aborted
+
+
+def test_what_is_out_cannot_be_replaced() -> None:
+    wire, caught = Wire(), []
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        exchange.flush_head()
+        try:
+            raise KeyError("too late")
+        except KeyError:
+            try:
+                start_response("500 Wrong", [], sys.exc_info())
+            except KeyError as error:
+                caught.append(error)
+                raise
+        yield b"never"
+
+    exchange = Exchange(wire, Lines("test"), "GET", 1, persist=True)
+    respond(app, {}, exchange, lambda: "GET /")
+    assert len(caught) == 1
+    assert wire.data.count(b"HTTP/1.1") == 1
+    assert wire.aborted  # no client may take this for whole
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_a_head_that_went_alone_and_no_body(method: str) -> None:
+    wire = Wire()
+    exchange = Exchange(wire, Lines("test"), method, 1, persist=True)
+
+    def app(environ, start_response):
+        start_response("204 No Content" if method == "GET" else "200 OK", [])
+        assert exchange.flush_head()
+        yield b"" if method == "GET" else b"left out"
+
+    respond(app, {}, exchange, lambda: "")
+    assert body(wire.data) == b""
+    assert exchange.persist
+    assert not wire.aborted
