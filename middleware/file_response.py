@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO
 
 from wsgikit.middleware.answer import STATUSES, answer
@@ -81,6 +82,14 @@ def _coded(environ: WSGIEnvironment, store: FileStore, found: Found, names: list
     return "", found
 
 
+@lru_cache(maxsize=1000)
+def _date(seconds: int) -> str:
+    """An HTTP date; the same for as long as a file lives."""
+    from email.utils import formatdate
+
+    return formatdate(seconds, usegmt=True)
+
+
 class _File:
     """One request for one open file."""
 
@@ -128,11 +137,9 @@ class _File:
         return spans(environ["HTTP_RANGE"], self._size, self._options.ranges)
 
     def _fields(self) -> Headers:
-        from email.utils import formatdate
-
         fields = [
             ("ETag", self._etag),
-            ("Last-Modified", formatdate(self._modified, usegmt=True)),
+            ("Last-Modified", _date(self._modified)),
             ("Cache-Control", self._caching()),
         ]
         if self._options.precompressed:
@@ -175,6 +182,7 @@ class _File:
         whole = span == (0, self._size)
         if wrapper is None or not (whole or "wsgikit.on_close" in self._environ):
             return SpanBody(self._file, [(b"", span)])
-        self._file.seek(span[0])
+        if span[0]:
+            self._file.seek(span[0])
         wrapped: Iterable[bytes] = wrapper(self._file, BLOCK)
         return wrapped
