@@ -19,6 +19,7 @@ from wsgikit.middleware.xslt import tags
 from wsgikit.middleware.xslt.failures import XsltError
 from wsgikit.middleware.xslt.heads import set_validators
 from wsgikit.middleware.xslt.parameters import digest, values
+from wsgikit.middleware.xslt.source_head import SourceHead
 
 if TYPE_CHECKING:
     from wsgikit.middleware.xslt.exchange import Exchange
@@ -66,9 +67,10 @@ class Conditions:
             return ""
         exchange = self._exchange
         chain = exchange.workshop.still(taken.chain, exchange.space())
-        if chain is None or not any(
-            digest(values(templates, exchange.client)) == taken.parameters for templates in exchange.templates_of(chain)
-        ):
+        if chain is None:
+            return ""
+        digests = [digest(values(templates, exchange.client)) for templates in exchange.templates_of(chain)]
+        if taken.parameters not in [found[: tags.PARAMETERS] for found in digests]:
             return ""
         self._asked[_opaque(taken.source)] = (tag, chain)
         return taken.source
@@ -126,8 +128,9 @@ class Conditions:
         tag = found[0] if found is not None else ""
         if not tag and etag:
             tag = tags.make(etag, "", chain.digest, digest(values(templates, exchange.client)))
-        set_validators(response, list(response.headers), chain, templates, tag)
-        exchange.vary(response, templates)
+        set_validators(response, SourceHead(response), chain, templates, tag)
+        for name in exchange.varies(templates):
+            response.vary_on(name)
 
 
 def _opaque(tag: str) -> str:

@@ -23,6 +23,10 @@ __all__ = ["HTML_BUILDERS", "check_html_builder", "parse_source"]
 
 HTML_BUILDERS = ("libxml2", "html5lib")
 _ASCII_LIKE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[^\0]")
+# All up to the first start tag, without a DOCTYPE. Possessive: it never goes back, however long the comments are.
+_NO_DOCTYPE = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:\s++|<\?(?:[^?]++|\?(?!>))*+\?>|<!--(?:[^-]++|-(?!->))*+-->)*+<[A-Za-z_:\x80-\xff]"
+)
 _CHARSET = re.compile(r"[A-Za-z][A-Za-z0-9._:+-]{0,39}")
 # RFC 7303 3.2: a byte order mark goes before everything else that is said
 _MARKS = (b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")
@@ -30,6 +34,9 @@ _COUNT = etree.XPath("count(//node()) + count(//@*)")
 # After so many bytes a thread's table of names is begun anew (lxml keeps every name it has seen as long as a thread
 # lives, so that documents with ever new names would fill the memory); 64 MiB of source hold at most about as much.
 _NAMES_KEPT = 64 << 20
+# kept by each thread: one for each charset that documents have
+_PARSERS = 10
+_OWN = threading.local()
 
 
 def check_html_builder(name: str) -> str:
@@ -53,7 +60,7 @@ def parse_source(source: Source, policy: Policy, html: str = "libxml2") -> Any:
         raise SourceError("this engine has no JSON; engine = 'saxon' has", Place(source.name))
     _count_names(len(source.data))
     tree = _html(source, html) if source.kind == "html" else _xml(source, policy)
-    _check_size(tree, source, limits)
+    _check_size(tree, source, html, limits)
     return tree
 
 
@@ -61,14 +68,7 @@ def _xml(source: Source, policy: Policy) -> Any:
     charset = "" if source.data.startswith(_MARKS) else source.charset
     place = Place(source.name)
     seen = _check_doctype(source, policy, charset)
-    parser = etree.XMLParser(
-        encoding=_known(charset),
-        resolve_entities="internal" if policy.dtd == "internal" else False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-    )
-    parser.resolvers.add(_Nothing())
+    parser = _parser(_known(charset), "internal" if policy.dtd == "internal" else False)
     try:
         tree = etree.fromstring(source.data, parser, base_url="wsgikit-source:/").getroottree()
     except etree.XMLSyntaxError as error:
@@ -86,9 +86,23 @@ def _xml(source: Source, policy: Policy) -> Any:
     return tree
 
 
+def _parser(charset: str | None, entities: str | bool) -> Any:
+    """A parser of this thread's own; making one takes longer than reading the head of a document."""
+    kept: dict[Any, Any] = _OWN.__dict__.setdefault("parsers", {})
+    parser = kept.get((charset, entities))
+    if parser is None:
+        if len(kept) >= _PARSERS:
+            kept.clear()
+        parser = kept[charset, entities] = etree.XMLParser(
+            encoding=charset, resolve_entities=entities, no_network=True, load_dtd=False, huge_tree=False
+        )
+        parser.resolvers.add(_Nothing())
+    return parser
+
+
 def _check_doctype(source: Source, policy: Policy, charset: str) -> bool:
     """Whether there is a DOCTYPE. Refused: it has what the policy does not permit; before libxml2 has seen it."""
-    if b"<!DOCTYPE" not in source.data and _ASCII_LIKE.match(source.data):
+    if _NO_DOCTYPE.match(source.data):
         return False
     begins = preamble(source.data, charset)
     if begins.doctype and policy.dtd == "refuse":
@@ -147,14 +161,9 @@ def _html(source: Source, builder: str) -> Any:
     return root.getroottree()
 
 
-def _check_size(tree: Any, source: Source, limits: Limits) -> None:
-    data = source.data
-    # Between two tags stands one text at most, and each attribute has a "=". Most documents are far below the limit,
-    # and counting bytes costs less than counting nodes; not for encodings in which these are other bytes.
-    if not _ASCII_LIKE.match(data) or 2 * data.count(b"<") + data.count(b"=") + 2 > limits.nodes:
-        nodes = int(_COUNT(tree))
-        if nodes > limits.nodes:
-            raise TooLarge("max_nodes", f"{nodes} nodes, more than {limits.nodes}", Place(source.name))
+def _check_size(tree: Any, source: Source, builder: str, limits: Limits) -> None:
+    if _most_nodes(tree, source, builder, limits) > limits.nodes and (nodes := int(_COUNT(tree))) > limits.nodes:
+        raise TooLarge("max_nodes", f"{nodes} nodes, more than {limits.nodes}", Place(source.name))
     if limits.depth < 256 or source.kind == "html":
         deeper = "boolean(" + "/*" * (limits.depth + 1) + ")"
         if tree.xpath(deeper):
@@ -162,14 +171,28 @@ def _check_size(tree: Any, source: Source, limits: Limits) -> None:
             raise TooLarge("max_depth", text, Place(source.name))
 
 
-_SEEN = threading.local()
+def _most_nodes(tree: Any, source: Source, builder: str, limits: Limits) -> float:
+    """It cannot have more nodes and attributes than this: most documents are so far below the limit that nothing needs
+    counting."""
+    size = len(source.data)
+    if source.kind == "html":
+        # "<b a b c>": two bytes an attribute. html5lib opens elements again that were closed by others: no bound.
+        return size + 10 if builder == "libxml2" else float("inf")
+    if tree.docinfo.internalDTD is not None:
+        return float("inf")  # entities
+    # "<a/>x": five bytes for an element and a text; attributes, comments and instructions take five bytes at least
+    most = size * 2 / 5 + 2
+    if most > limits.nodes and _ASCII_LIKE.match(source.data):
+        # between two tags stands one text at most, and each attribute has a "="; not where these are other bytes
+        most = 2 * source.data.count(b"<") + source.data.count(b"=") + 2
+    return most
 
 
 def _count_names(size: int) -> None:
     """Begin this thread's table of names anew after enough bytes."""
-    _SEEN.bytes = getattr(_SEEN, "bytes", 0) + size
-    if _SEEN.bytes > _NAMES_KEPT:
-        _SEEN.bytes = 0
+    _OWN.bytes = getattr(_OWN, "bytes", 0) + size
+    if _OWN.bytes > _NAMES_KEPT:
+        _OWN.bytes = 0
         _forget_names()
 
 

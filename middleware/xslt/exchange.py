@@ -6,15 +6,17 @@ response is transformed at all. The body is `work`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wsgikit.middleware.file_types import media_type
 from wsgikit.middleware.request_fields import drop_fields, set_field
 from wsgikit.middleware.xslt.conditions import Conditions
 from wsgikit.middleware.xslt.failures import TooLarge, XsltError
 from wsgikit.middleware.xslt.parameters import varies_on
+from wsgikit.middleware.xslt.source_file import close, read
+from wsgikit.middleware.xslt.source_head import SourceHead
 from wsgikit.middleware.xslt.work import Work
 from wsgikit.wsgi.wrap import Discard, Replace, Response, Transform, wrap
 
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from wsgikit.middleware.xslt.workshop import Chain, Workshop
 
 __all__ = ["Exchange", "Settings"]
+
+
+# without them there is nothing to compare
+_CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +69,11 @@ class Exchange:
         self.reading = environ.get("REQUEST_METHOD") in ("GET", "HEAD")
         # media type of the source at this URL as last seen: None not yet, "" it was not for us
         self.kind = workshop.kinds.get(self.url)
+        self.is_conditional = any(key in environ for key in _CONDITIONS)
         self._conditions = Conditions(self)
-        self._collecting = False
+        # the body is collected, and has this Content-Length; or nothing of it is needed
+        self._collecting = self._replacing = False
+        self._length: int | None = None
         self._off = False
         # the body has turned out to be too large, and goes through
         self.passing = False
@@ -91,9 +100,13 @@ class Exchange:
     def _inner(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         iterable = self.app(environ, start_response)
         wrapper = environ.get("wsgi.file_wrapper")
-        if self._collecting and isinstance(wrapper, type) and issubclass(type(iterable), wrapper):
-            # a file waits for nobody, so it can be read at once, and the answer has a Content-Length
-            return _read(iterable, self.settings.max_input)
+        if isinstance(wrapper, type) and issubclass(type(iterable), wrapper):
+            if self._replacing:
+                close(iterable)
+                return []
+            if self._collecting:
+                # a file waits for nobody, so it can be read at once, and the answer has a Content-Length
+                return read(iterable, self._length, self.settings.max_input)
         return iterable
 
     # The request -----------------------------------------------------------------------------------------------------
@@ -109,7 +122,8 @@ class Exchange:
             narrowed = acceptable(environ["HTTP_ACCEPT_ENCODING"])
             if narrowed is not None:
                 set_field(environ, "Accept-Encoding", narrowed)
-        self._conditions.translate(environ)
+        if self.is_conditional:
+            self._conditions.translate(environ)
         return environ
 
     def _may_concern(self) -> bool:
@@ -131,54 +145,56 @@ class Exchange:
         if response.status[:3] == "304" and self.reading:
             self._conditions.answered(response)
 
-    def vary(self, response: Response, templates: Iterable[Template], *, accept: bool = True) -> None:
-        """Say what the choice and the result depend on."""
-        names = ("Accept",) if accept and self.wish.negotiable else ()
-        for name in (*names, *varies_on(templates)):
-            response.vary_on(name)
+    def varies(self, templates: Iterable[Template]) -> tuple[str, ...]:
+        """The request fields that the choice and the result depend on."""
+        return (*(("Accept",) if self.wish.negotiable else ()), *varies_on(templates))
 
     def _body(self, response: Response) -> Transform | None:
-        self._collecting = False
+        self._collecting = self._replacing = False
         if self.passing:
             return None
-        media = response.media_type
-        fits = media in self.settings.types and not self._off
+        settings = self.settings
+        source = SourceHead(response)
+        media = source.media
+        fits = media in settings.types and not self._off
         rules = [rule for rule in self.rules if fits and rule.fits_type(media)]
-        fits = bool(rules) or (fits and self.settings.follow is not None)
-        whole = response.status[:3] in self.settings.statuses
+        fits = bool(rules) or (fits and settings.follow is not None)
+        whole = response.status[:3] in settings.statuses
         if whole:
             self.workshop.note_kind(self.url, media if fits else "")
-        if not (whole and fits and _is_plain(response)):
+        if not (whole and fits and _is_plain(source)):
             return None
         try:
-            return self._chosen(response, rules)
+            return self._chosen(response, source, rules)
         except XsltError as error:
             return self._failed(response, error)
 
-    def _chosen(self, response: Response, rules: list[Rule]) -> Transform | None:
+    def _chosen(self, response: Response, source: SourceHead, rules: list[Rule]) -> Transform | None:
         expected = self.workshop.chain(rules[0].sheets) if rules else None
-        media = response.media_type
+        media = source.media
         result = expected.output.media_for() if expected is not None else "text/html"
-        self.vary(response, [t for rule in rules for t in rule.parameters], accept=media != "text/html")
+        negotiable = self.wish.negotiable and media != "text/html"
+        depends = varies_on(template for rule in rules for template in rule.parameters)
+        source.vary_on(("Accept", *depends) if negotiable else depends)
+        response.headers[:] = source.headers
         if self.wish.wants_source(media, result):
             return None
-        length = response.content_length
-        if length is not None and length > self.settings.max_input:
-            raise TooLarge("max_input", f"the source has {length} bytes, more than {self.settings.max_input}")
-        decided = self.settings.follow is None and not rules[0].roots
-        work = Work(self, response, rules, expected, decided=decided)
+        if source.length is not None and source.length > self.settings.max_input:
+            raise TooLarge("max_input", f"the source has {source.length} bytes, more than {self.settings.max_input}")
+        work = Work(self, response, source, rules, expected)
         if work.is_fresh():
             return Discard()
         if self.client.get("REQUEST_METHOD") == "HEAD":
             work.describe()
             # what only the document would tell is left out (RFC 9110 9.3.2)
-            response.remove("Content-Length", *([] if decided else ["Content-Type"]))
+            response.remove("Content-Length", *([] if work.decided else ["Content-Type"]))
             return None
         kept = work.kept()
         if kept is not None:
+            self._replacing = True
             return Replace(kept)
         work.describe()
-        self._collecting = True
+        self._collecting, self._length = True, source.length
         return work
 
     def _failed(self, response: Response, error: XsltError) -> Transform | None:
@@ -191,49 +207,12 @@ class Exchange:
         return Replace(answer.body)
 
 
-def _is_plain(response: Response) -> bool:
+def _is_plain(source: SourceHead) -> bool:
     """As `may_rewrite`, but for codings that can be undone."""
-    if response.status[:3] == "206" or response.get("Content-Range") or not response.has_body:
+    if source.is_part or "no-transform" in source.caching:
         return False
-    if "no-transform" in response.tokens("Cache-Control"):
-        return False
-    codings = response.tokens("Content-Encoding")
-    if not codings:
+    if not source.codings:
         return True
     from wsgikit.middleware.xslt.decoding import decodable
 
-    return decodable(codings)
-
-
-class _Rest:
-    """Blocks that were read already, and those that follow."""
-
-    def __init__(self, blocks: list[bytes], iterator: Iterator[bytes], iterable: Any) -> None:
-        self._blocks = blocks
-        self._iterator = iterator
-        self._iterable = iterable
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._blocks
-        yield from self._iterator
-
-    def close(self) -> None:
-        close = getattr(self._iterable, "close", None)
-        if close is not None:
-            close()
-
-
-def _read(iterable: Any, limit: int) -> Iterable[bytes]:
-    """A file's blocks; not more in memory than the limit and one block."""
-    iterator, blocks, size = iter(iterable), [], 0
-    try:
-        for block in iterator:
-            blocks.append(block)
-            size += len(block)
-            if size > limit:
-                return _Rest(blocks, iterator, iterable)
-    except BaseException:
-        _Rest([], iterator, iterable).close()
-        raise
-    _Rest([], iterator, iterable).close()
-    return blocks
+    return decodable(source.codings)

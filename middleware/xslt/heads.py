@@ -16,31 +16,16 @@ from time import time
 from typing import TYPE_CHECKING
 
 from wsgikit.middleware.answer import STATUSES
-from wsgikit.middleware.preconditions import timestamp
 from wsgikit.wsgi.wrap_head import ResponseHead
 
 if TYPE_CHECKING:
     from wsgikit.middleware.xslt.parameters import Template
+    from wsgikit.middleware.xslt.source_head import SourceHead
     from wsgikit.middleware.xslt.workshop import Chain
 
     Headers = list[tuple[str, str]]
 
-__all__ = ["OF_THE_SOURCE", "Head", "not_modified", "result_time", "set_validators", "transformed"]
-
-OF_THE_SOURCE = (
-    "Content-Length",
-    "Content-Encoding",
-    "Content-MD5",
-    "Content-Digest",
-    "Repr-Digest",
-    "Digest",
-    "Signature",
-    "Signature-Input",
-    "Accept-Ranges",
-    "Content-Type",
-    "ETag",
-    "Last-Modified",
-)
+__all__ = ["Head", "not_modified", "result_time", "set_validators", "transformed"]
 
 
 class Head(ResponseHead):
@@ -52,45 +37,52 @@ class Head(ResponseHead):
 
 
 def transformed(
-    source: Headers, chain: Chain, parameters: Iterable[Template], tag: str = "", content_type: str = ""
+    source: SourceHead, chain: Chain, parameters: Iterable[Template], tag: str = "", content_type: str = ""
 ) -> Headers:
     """The fields of a result. `tag`: its ETag, "" for none; `content_type`: "" leaves it out, as for a 304."""
-    head = Head("", list(source))
-    head.remove(*OF_THE_SOURCE)
+    headers = [*source.rest]
+    if source.vary:
+        headers.append(("Vary", source.vary))
     if content_type:
-        head.add("Content-Type", content_type)
-    head.add("Accept-Ranges", "none")
-    set_validators(head, source, chain, parameters, tag)
-    return head.headers
+        headers.append(("Content-Type", content_type))
+    headers.append(("Accept-Ranges", "none"))
+    headers += _validators(source, chain, parameters, tag)
+    return headers
 
 
-def set_validators(head: ResponseHead, source: Headers, chain: Chain, parameters: Iterable[Template], tag: str) -> None:
-    """ETag and Last-Modified. The time goes where the result depends on more than files: it could not tell."""
+def set_validators(
+    head: ResponseHead, source: SourceHead, chain: Chain, parameters: Iterable[Template], tag: str
+) -> None:
+    """ETag and Last-Modified of a result in place of the source's."""
     head.remove("ETag", "Last-Modified")
-    if tag:
-        head.add("ETag", tag)
+    head.headers += _validators(source, chain, parameters, tag)
+
+
+def _validators(source: SourceHead, chain: Chain, parameters: Iterable[Template], tag: str) -> Headers:
+    """The time goes where the result depends on more than files: it could not tell."""
+    found = [("ETag", tag)] if tag else []
     modified = result_time(source, chain)
     depends = any(template.source in ("environ", "header") for template in parameters)
     # RFC 9110 8.8.2.1: never later than the message itself
     if modified is not None and modified <= time() and not depends:
-        head.add("Last-Modified", formatdate(modified, usegmt=True))
+        found.append(("Last-Modified", _date(modified)))
+    return found
 
 
-def result_time(source: Headers, chain: Chain) -> int | None:
+def result_time(source: SourceHead, chain: Chain) -> int | None:
     """Last-Modified of a result: a second after the newest of source and stylesheets; None where the source has none.
 
     The second tells it from the source: a client that has that from before, or by another Accept, and asks with its
     time gets the result and not a 304.
     """
-    found = next((value for name, value in source if name.lower() == "last-modified"), "")
-    time_of_source = _seconds(found) if found else None
-    return None if time_of_source is None or chain.volatile else max(time_of_source, chain.modified) + 1
+    if source.modified is None or chain.volatile:
+        return None
+    return max(source.modified, chain.modified) + 1
 
 
 @lru_cache(maxsize=500)
-def _seconds(field: str) -> int | None:
-    """An HTTP date; asked for several times in a request, and the same for as long as a document lives."""
-    return timestamp(field)
+def _date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def not_modified(head: ResponseHead) -> None:

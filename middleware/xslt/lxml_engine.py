@@ -32,6 +32,7 @@ from wsgikit.middleware.xslt.output import Output
 from wsgikit.middleware.xslt.policy import Policy
 from wsgikit.middleware.xslt.sheet_parser import Reader, check_declarations, sheet_options
 from wsgikit.middleware.xslt.space import Dependency, Loaded, Space, shown
+from wsgikit.middleware.xslt.turns import turn
 
 __all__ = ["LxmlEngine", "LxmlStylesheet"]
 
@@ -69,6 +70,10 @@ class LxmlEngine:
         return sheet
 
     def apply(self, chain: Sequence[Stylesheet], source: Source, parameters: Parameters) -> Result:
+        with turn():
+            return self._applied(chain, source, parameters)
+
+    def _applied(self, chain: Sequence[Stylesheet], source: Source, parameters: Parameters) -> Result:
         tree = parse_source(source, self.policy, self.html)
         messages: list[str] = []
         documents: list[Dependency] = []

@@ -81,24 +81,30 @@ class Wish:
 
     def quality(self, media: str) -> float:
         """The weight of a media type: of the most specific range that covers it; 1 where there is no Accept."""
-        if not self._accept:
-            return 1.0
-        if media in _XML:
-            # RFC 7303 9.2: the two are the same
-            return max(map(self._quality, _XML))
-        return self._quality(media)
-
-    def _quality(self, media: str) -> float:
-        kind = media.partition("/")[0] + "/*"
-        found: dict[int, float] = {}
-        for name, weight in self._parsed():
-            rank = 3 if name == media else 2 if name == kind else 1 if name == "*/*" else 0
-            if rank and weight > found.get(rank, -1):
-                found[rank] = weight
-        return found[max(found)] if found else 0.0
+        return _quality(self._accept, media)
 
     def _parsed(self) -> tuple[tuple[str, float], ...]:
         return _ranges(self._accept)
+
+
+@lru_cache(maxsize=1000)
+def _quality(accept: str, media: str) -> float:
+    if not accept:
+        return 1.0
+    if media in _XML:
+        # RFC 7303 9.2: the two are the same
+        return max(_weight(accept, same) for same in _XML)
+    return _weight(accept, media)
+
+
+def _weight(accept: str, media: str) -> float:
+    kind = media.partition("/")[0] + "/*"
+    found: dict[int, float] = {}
+    for name, weight in _ranges(accept):
+        rank = 3 if name == media else 2 if name == kind else 1 if name == "*/*" else 0
+        if rank and weight > found.get(rank, -1):
+            found[rank] = weight
+    return found[max(found)] if found else 0.0
 
 
 @lru_cache(maxsize=500)

@@ -110,6 +110,11 @@ def varies_on(wanted: Iterable[Template]) -> tuple[str, ...]:
 
 
 def digest(found: Mapping[str, Parameter]) -> str:
-    """A name for values: 8 hexadecimal digits."""
+    """A name for values that nobody can give to others: 32 hexadecimal digits."""
+    if not found:
+        return _NONE
     text = repr(sorted((name, value.value, value.xpath) for name, value in found.items()))
-    return blake2b(text.encode(), digest_size=4).hexdigest()
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+_NONE = blake2b(digest_size=16).hexdigest()

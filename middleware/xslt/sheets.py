@@ -100,7 +100,7 @@ class Sheets:
     ) -> None:
         self._engine = engine
         self._check = check
-        self._most = most
+        self.most = most
         self._logger = logger
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
@@ -147,7 +147,7 @@ class Sheets:
             entry = self._entries.get(uri)
             if entry is None:
                 entry = self._entries[uri] = _Entry(uri, space)
-                while len(self._entries) > self._most:
+                while len(self._entries) > self.most:
                     self._entries.popitem(last=False)
             else:
                 self._entries.move_to_end(uri)

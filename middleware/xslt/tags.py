@@ -1,6 +1,6 @@
 """Entity tags of results: made of the source's tag, the stylesheets and the parameters, and taken apart again.
 
-    W/"<source's tag>-s<stylesheets: 12><parameters: 8>"
+    W/"<source's tag>-s<stylesheets: 12><parameters: 16>"
 
 Owns that form. `s` or `w` says whether the source's tag was strong. From a tag that a client sends back it is seen,
 without any work, whether stylesheets and parameters are still the same, and what to ask the app for. Must not know
@@ -14,10 +14,12 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-__all__ = ["Tag", "chain_digest", "holds", "listed", "make", "taken_apart"]
+__all__ = ["PARAMETERS", "Tag", "chain_digest", "holds", "listed", "make", "taken_apart"]
 
+# digits of the parameters' digest in a tag
+PARAMETERS = 16
 _TAGS = re.compile(r'(W/)?"([^"]*)"')
-_OURS = re.compile(r"(.*)-([swh])([0-9a-f]{12})([0-9a-f]{8})", re.DOTALL)
+_OURS = re.compile(r"(.*)-([swh])([0-9a-f]{12})([0-9a-f]{16})", re.DOTALL)
 
 
 class Tag(NamedTuple):
@@ -32,7 +34,9 @@ class Tag(NamedTuple):
 
 
 def make(source: str, content: str, chain: str, parameters: str) -> str:
-    """The tag of a result. `source`: the source's tag as in its ETag, or "" and `content` a digest of it."""
+    """The tag of a result. `source`: the source's tag as in its ETag, or "" and `content` a digest of it; `parameters`:
+    their digest, of which the beginning is enough for a client that compares with its own copy alone."""
+    parameters = parameters[:PARAMETERS]
     if source:
         weak = source.startswith("W/")
         opaque = source.removeprefix("W/").strip('"')

@@ -6,7 +6,6 @@ transformed: another head in the place of the one that was prepared.
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +15,7 @@ from wsgikit.middleware.preconditions import evaluate
 from wsgikit.middleware.xslt import tags
 from wsgikit.middleware.xslt.engine import Parameter, Source
 from wsgikit.middleware.xslt.failures import TooLarge, XsltError
-from wsgikit.middleware.xslt.heads import OF_THE_SOURCE, Head, not_modified, result_time, set_validators, transformed
+from wsgikit.middleware.xslt.heads import Head, not_modified, result_time, set_validators, transformed
 from wsgikit.middleware.xslt.parameters import digest, values
 from wsgikit.middleware.xslt.preamble import preamble
 from wsgikit.middleware.xslt.results import Kept, content_digest
@@ -27,11 +26,10 @@ if TYPE_CHECKING:
     from wsgikit.middleware.xslt.heads import Headers
     from wsgikit.middleware.xslt.parameters import Template
     from wsgikit.middleware.xslt.rules import Rule
+    from wsgikit.middleware.xslt.source_head import SourceHead
     from wsgikit.middleware.xslt.workshop import Chain
 
 __all__ = ["Work"]
-
-_CHARSET = re.compile(r""";[ \t]*charset[ \t]*=[ \t]*"?([A-Za-z0-9._:+-]{1,40})"?""", re.IGNORECASE)
 
 
 class _Outcome(NamedTuple):
@@ -61,22 +59,20 @@ class _Chosen:
 
 
 class Work(Transform):
-    """Collects a source and gives its result. `expected`: the chain of the first rule; `decided`: it is sure."""
+    """Collects a source and gives its result. `expected`: the chain of the first rule."""
 
     def __init__(
-        self, exchange: Exchange, response: Response, rules: list[Rule], expected: Chain | None, *, decided: bool
+        self, exchange: Exchange, response: Response, source: SourceHead, rules: list[Rule], expected: Chain | None
     ) -> None:
         self._exchange = exchange
         self._response = response
         self._rules = rules
-        self._status, self._headers = response.status, list(response.headers)
-        self._source_tag = response.get("ETag")
-        self._media = response.media_type
-        charset = _CHARSET.search(response.get("Content-Type"))
-        self._charset = charset[1] if charset else ""
-        self._codings = response.tokens("Content-Encoding")
+        self._source = source
+        self._conditional = exchange.reading and source.status[:3] == "200" and exchange.is_conditional
         self._expected = _Chosen(expected, rules[0].parameters, exchange) if expected is not None else None
-        self._decided = self._expected if decided else None
+        # nothing in the document can lead to another chain
+        self.decided = self._expected is not None and exchange.settings.follow is None and not rules[0].roots
+        self._decided = self._expected if self.decided else None
         self._blocks: list[bytes] = []
         self._size = 0
         # status and Content-Type that the server is given where the body does not come at once
@@ -88,13 +84,15 @@ class Work(Transform):
     def is_fresh(self) -> bool:
         """Whether the client's copy is known to be good without reading the source; the head is set for a 304."""
         exchange = self._exchange
+        if not self._conditional:
+            return False
         chosen = self._decided or self._asked_for()
-        if not exchange.reading or self._status[:3] != "200" or chosen is None or chosen.chain.volatile:
+        if chosen is None or chosen.chain.volatile:
             return False
-        tag = chosen.tag(self._source_tag) if self._source_tag else ""
-        if evaluate(exchange.client, tag, result_time(self._headers, chosen.chain)) != 304:
+        tag = chosen.tag(self._source.tag) if self._source.tag else ""
+        if evaluate(exchange.client, tag, result_time(self._source, chosen.chain)) != 304:
             return False
-        set_validators(self._response, self._headers, chosen.chain, chosen.templates, tag)
+        set_validators(self._response, self._source, chosen.chain, chosen.templates, tag)
         not_modified(self._response)
         self._response.complete = True  # the app's body is closed without being asked for a block
         note(exchange.client, "xslt", "fresh")
@@ -102,7 +100,7 @@ class Work(Transform):
 
     def _asked_for(self) -> _Chosen | None:
         """The chain of the client's tag, where that is for this very source: the document would choose it again."""
-        found = self._exchange.asked_for(self._source_tag) if self._source_tag else None
+        found = self._exchange.asked_for(self._source.tag) if self._source.tag else None
         return _Chosen(*found, self._exchange) if found is not None else None
 
     def kept(self) -> bytes | None:
@@ -112,25 +110,26 @@ class Work(Transform):
         found = self._exchange.workshop.results.get(key) if key is not None else None
         if found is None or chosen is None:
             return None
-        tag = chosen.tag(self._source_tag)
-        self._response.headers[:] = transformed(self._headers, chosen.chain, chosen.templates, tag, found.content_type)
+        tag = chosen.tag(self._source.tag)
+        self._response.headers[:] = transformed(self._source, chosen.chain, chosen.templates, tag, found.content_type)
         note(self._exchange.client, "xslt", "kept")
         return found.body
 
     def describe(self) -> None:
         """Give the response the head that is expected. Content-Length stays: wrap() goes by it, and drops it then."""
-        chosen = self._expected
+        chosen, source = self._expected, self._source
         if chosen is None:
-            kept = ("Content-Type", "Content-Length")
-            self._response.remove(*(name for name in OF_THE_SOURCE if name not in kept))
+            head = [*source.rest, ("Content-Type", source.content_type)]
+            if source.vary:
+                head.append(("Vary", source.vary))
         else:
-            sure = self._source_tag and self._decided is not None and not chosen.chain.volatile
-            tag = chosen.tag(self._source_tag) if sure else ""
-            media = chosen.chain.output.content_type()
-            length = [line for line in self._headers if line[0].lower() == "content-length"]
-            head = transformed(self._headers, chosen.chain, chosen.templates, tag, media)
-            self._response.headers[:] = [*head, *length]
-        self._prepared = (self._status, self._response.get("Content-Type"))
+            sure = source.tag and self.decided and not chosen.chain.volatile
+            tag = chosen.tag(source.tag) if sure else ""
+            head = transformed(source, chosen.chain, chosen.templates, tag, chosen.chain.output.content_type())
+        if source.length is not None:
+            head.append(("Content-Length", str(source.length)))
+        self._response.headers[:] = head
+        self._prepared = (source.status, self._response.get("Content-Type"))
 
     # The body --------------------------------------------------------------------------------------------------------
 
@@ -207,22 +206,22 @@ class Work(Transform):
             data = self._decoded(body)
             chosen = self._decided or self._by_document(data)
             if chosen is None:
-                return _Outcome(self._status, self._headers, body, source=True)
+                return _Outcome(self._source.status, self._source.headers, body, source=True)
             return self._result(chosen, data)
         except XsltError as error:
             return self._failed(error, body)
 
     def _decoded(self, body: bytes) -> bytes:
-        if not self._codings:
+        if not self._source.codings:
             return body
         from wsgikit.middleware.xslt.decoding import decode
 
         settings = self._exchange.settings
-        return decode(body, self._codings, settings.max_input, settings.max_ratio)
+        return decode(body, self._source.codings, settings.max_input, settings.max_ratio)
 
     def _by_document(self, data: bytes) -> _Chosen | None:
         exchange = self._exchange
-        begins = preamble(data, self._charset)
+        begins = preamble(data, self._source.charset)
         follow = exchange.settings.follow
         uris = follow.uris(begins, exchange.client) if follow is not None else ()
         if uris and follow is not None:
@@ -235,21 +234,21 @@ class Work(Transform):
 
     def _result(self, chosen: _Chosen, data: bytes) -> _Outcome:
         # a digest costs as much as a tenth of a transformation: only where something is known by it
-        needed = not self._source_tag or self._exchange.workshop.results.limit
+        needed = not self._source.tag or self._exchange.workshop.results.limit
         content = content_digest(data) if needed else ""
-        fresh = None if chosen.chain.volatile else self._judged(chosen, chosen.tag(self._source_tag, content))
+        fresh = None if chosen.chain.volatile else self._judged(chosen, chosen.tag(self._source.tag, content))
         if fresh is not None:
             return fresh
         kept = self._made(chosen, data, content)
         if chosen.chain.volatile:
             tag = tags.make("", content_digest(kept.body), "0" * 12, chosen.digest)
         else:
-            tag = chosen.tag(self._source_tag, content)
+            tag = chosen.tag(self._source.tag, content)
         fresh = self._judged(chosen, tag)
         if fresh is not None:
             return fresh
-        headers = transformed(self._headers, chosen.chain, chosen.templates, tag, kept.content_type)
-        return _Outcome(self._status, headers, kept.body)
+        headers = transformed(self._source, chosen.chain, chosen.templates, tag, kept.content_type)
+        return _Outcome(self._source.status, headers, kept.body)
 
     def _made(self, chosen: _Chosen, data: bytes, content: str) -> Kept:
         """The result, from those that are kept or made now; `chosen` knows then what document() has read."""
@@ -268,7 +267,7 @@ class Work(Transform):
     def _transform(self, chosen: _Chosen, data: bytes) -> Kept:
         exchange = self._exchange
         failures = exchange.settings.failures
-        source = Source(data, self._kind(), self._charset, exchange.path)
+        source = Source(data, self._kind(), self._source.charset, exchange.path)
         try:
             result, chosen.chain = exchange.workshop.transform(chosen.chain, source, chosen.values)
         except XsltError as error:
@@ -278,9 +277,9 @@ class Work(Transform):
         return Kept(result.body, result.content_type)
 
     def _kind(self) -> str:
-        if self._media == "application/json" or self._media.endswith("+json"):
+        if self._source.media == "application/json" or self._source.media.endswith("+json"):
             return "json"
-        return "html" if self._media == "text/html" else "xml"
+        return "html" if self._source.media == "text/html" else "xml"
 
     def _key(self, chosen: _Chosen, content: str) -> tuple[str, ...] | None:
         """Where a result is kept: by content, or without one by the source's tag, which has to be a strong one of a
@@ -289,23 +288,21 @@ class Work(Transform):
         if not exchange.workshop.results.limit or chosen.chain.volatile:
             return None
         if content:
-            return ("content", content, self._charset, self._kind(), chosen.chain.digest, chosen.digest)
-        caching = self._response.tokens("Cache-Control")
-        personal = "private" in caching or "no-store" in caching or bool(self._response.get("Set-Cookie"))
-        if personal or not self._source_tag.startswith('"'):
+            return ("content", content, self._source.charset, self._kind(), chosen.chain.digest, chosen.digest)
+        if self._source.is_personal or not self._source.tag.startswith('"'):
             return None
-        return ("tag", exchange.url, self._source_tag, chosen.chain.digest, chosen.digest)
+        return ("tag", exchange.url, self._source.tag, chosen.chain.digest, chosen.digest)
 
     def _judged(self, chosen: _Chosen, tag: str) -> _Outcome | None:
         """304 or 412 where the request has conditions that say so (RFC 9110 13.2.2)."""
         exchange = self._exchange
-        if not exchange.reading or self._status[:3] != "200":
+        if not self._conditional:
             return None
-        code = evaluate(exchange.client, tag, result_time(self._headers, chosen.chain))
+        code = evaluate(exchange.client, tag, result_time(self._source, chosen.chain))
         if code == 200:
             return None
         if code == 304:
-            head = Head(self._status, transformed(self._headers, chosen.chain, chosen.templates, tag))
+            head = Head(self._source.status, transformed(self._source, chosen.chain, chosen.templates, tag))
             not_modified(head)
             note(exchange.client, "xslt", "fresh")
             return _Outcome(head.status, head.headers, b"")
@@ -317,8 +314,8 @@ class Work(Transform):
         note(exchange.client, "xslt", "failed")
         answer = exchange.settings.failures.answer(error, exchange.client)
         if answer is None:
-            return _Outcome(self._status, self._headers, body, source=True)
-        cookies = [line for line in self._headers if line[0].lower() == "set-cookie"]
+            return _Outcome(self._source.status, self._source.headers, body, source=True)
+        cookies = [line for line in self._source.headers if line[0].lower() == "set-cookie"]
         return _Outcome(answer.status, [*answer.headers, *cookies], answer.body)
 
 

@@ -6,6 +6,7 @@ One of it belongs to each middleware; all of a worker's threads use it. Must not
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -57,6 +58,7 @@ class Workshop:
         self._sheets = sheets
         self._salt = salt
         self._known: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._chains: dict[tuple[str, ...], Chain] = {}
         self._lock = threading.Lock()
         self.kinds: dict[str, str] = {}
 
@@ -69,8 +71,17 @@ class Workshop:
 
     def chain(self, uris: Sequence[str], space: Space | None = None) -> Chain:
         """The stylesheets, fresh; `space` for those that are not files. XsltError."""
-        compiled = tuple(self._sheets.get(uri, space or self.space) for uri in uris)
-        return self._described(tuple(uris), compiled)
+        uris = tuple(uris)
+        compiled = tuple([self._sheets.get(uri, space or self.space) for uri in uris])
+        before = self._chains.get(uris)
+        # the very same objects: nothing was compiled or noted since
+        if before is not None and all(map(operator.is_, before.compiled, compiled)):
+            return before
+        chain = self._described(uris, compiled)
+        if len(self._chains) >= self._sheets.most:
+            self._chains.clear()
+        self._chains[uris] = chain
+        return chain
 
     def _described(self, uris: tuple[str, ...], compiled: tuple[Compiled, ...]) -> Chain:
         digest = chain_digest([sheet.fingerprint for sheet in compiled], self._salt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import threading
@@ -638,6 +639,62 @@ def test_a_kept_result_follows_stylesheet_and_parameters(
     assert b"text2" in browse(layer, QUERY_STRING="p=2").body
     bench.sheet('<xsl:output method="html"/><xsl:template match="/">new</xsl:template>')
     assert b"new" in browse(layer, QUERY_STRING="p=1").body
+
+
+def test_values_with_nearly_the_same_digest_have_results_of_their_own(
+    app_class: Any, browse: Any, page_sheet: str
+) -> None:
+    """Two values, found by trying, whose digests of four bytes are the same: a client could fill another one's page."""
+    layer = XSLT(app_class(ETag='"1"'), stylesheet=page_sheet, results="1MiB", params={"p": {"header": "X-P"}})
+    assert b"textv17398" in browse(layer, HTTP_X_P="v17398").body
+    assert b"textv33399" in browse(layer, HTTP_X_P="v33399").body
+
+
+def test_a_file_whose_result_is_kept_is_closed_and_not_read(app_class: Any, browse: Any, page_sheet: str) -> None:
+    class File(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            reads.append(size)
+            return super().read(size)
+
+    class Wrapper(FileWrapper):
+        def __init__(self, file: Any, size: int) -> None:
+            super().__init__(File(file.getvalue()), size)
+            made.append(self)
+
+    reads: list[int | None] = []
+    made: list[Any] = []
+    app = app_class(ETag='"1"')
+    app.file = True
+    layer = XSLT(app, stylesheet=page_sheet, results="1MiB")
+    first = browse(layer, **{"wsgi.file_wrapper": Wrapper})
+    assert reads
+    reads.clear()
+    again = browse(layer, **{"wsgi.file_wrapper": Wrapper})
+    assert (again.body, again.get("Content-Length")) == (first.body, str(len(first.body)))
+    assert not reads
+    assert made[1].filelike.closed
+
+
+@pytest.mark.parametrize("grown", [0, 100_000])
+def test_a_file_is_read_as_far_as_its_content_length(
+    app_class: Any, browse: Any, page_sheet: str, tmp_path: Path, grown: int
+) -> None:
+    from wsgikit.wsgi.file_wrapper import FileWrapper as Own
+
+    body = b"<page>" + b"x" * 70_000 + b"</page>"
+    path = tmp_path / "page.xml"
+    path.write_bytes(body + b"y" * grown)
+    opened: list[Any] = []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))])
+        opened.append(open(path, "rb", buffering=0))  # noqa: SIM115
+        return environ["wsgi.file_wrapper"](opened[-1], 1000)
+
+    seen = browse(XSLT(app, stylesheet=page_sheet), **{"wsgi.file_wrapper": Own})
+    assert seen.body.count(b"x") == 70_000
+    assert seen.get("Content-Length") == str(len(seen.body))
+    assert opened[0].closed
 
 
 def test_documents_that_are_read_are_part_of_the_key(bench: Any, app_class: Any, browse: Any) -> None:

@@ -45,6 +45,31 @@ def test_a_doctype_that_hides_in_utf_7_is_found_after_all(bench: Any) -> None:
         bench.run(bench.put("identity.xsl"), source)
 
 
+def test_a_doctype_that_hides_in_a_comment_of_ascii_is_found_after_all(bench: Any) -> None:
+    """In UTF-7 the comment is over before the DOCTYPE; in ASCII it goes on to the root element."""
+
+    def utf_7(text: str) -> str:
+        from base64 import b64encode
+
+        return f"+{b64encode(text.encode('utf-16-be')).decode().rstrip('=')}-"
+
+    doctype = '<!DOCTYPE page [<!ENTITY x "y">]>'
+    source = f'<?xml version="1.0" encoding="UTF-7"?><!--{utf_7("-->" + doctype + "<!--")}--><page>&x;</page>'
+    assert refused(bench, "identity.xsl", source.encode()).reason == "doctype"
+    assert refused(bench, "identity.xsl", source.replace("&x;", "").encode()).reason == "doctype"
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["", "\ufeff", "<?a b?c ??>", "<!-- - a <!DOCTYPE x> -->", "\n\t ", '<?xml version="1.0"?>\n<!--a-->\n<?b?>'],
+)
+def test_what_may_stand_before_the_root_element(bench: Any, head: str) -> None:
+    sheet = bench.put("identity.xsl")
+    assert b"<p>" in bench.run(sheet, f"{head}<p>x</p>").body
+    declared = f'{head}<!DOCTYPE p [<!ENTITY x "y">]><p>&x;</p>'
+    assert refused(bench, "identity.xsl", declared.encode()).reason == "doctype"
+
+
 def test_internal_entities_can_be_permitted_and_stay_bounded(bench: Any) -> None:
     sheet = bench.put("identity.xsl")
     small = '<!DOCTYPE page [<!ENTITY me "wsgikit">]><page>&me;</page>'
@@ -103,6 +128,21 @@ def test_limits_of_documents(bench: Any, limits: Any, source: bytes, limit: str)
     with pytest.raises(TooLarge) as caught:
         bench.run(bench.put("identity.xsl"), source, **limits)
     assert caught.value.limit == limit
+
+
+def test_attributes_of_html_without_a_value_count_as_well(bench: Any) -> None:
+    source = b"<p " + b" ".join(b"a%d" % number for number in range(200)) + b">x"
+    with pytest.raises(TooLarge) as caught:
+        bench.run(bench.put("identity.xsl"), source, nodes=100, kind="html")
+    assert caught.value.limit == "max_nodes"
+    assert bench.run(bench.put("identity.xsl"), source, nodes=300, kind="html").body
+
+
+def test_entities_count_as_what_they_stand_for(bench: Any) -> None:
+    source = '<!DOCTYPE p [<!ENTITY x "<a/><a/><a/><a/><a/><a/><a/><a/>">]><p>' + "&x;" * 200 + "</p>"
+    with pytest.raises(TooLarge) as caught:
+        bench.run(bench.put("identity.xsl"), source, nodes=1000, dtd="internal")
+    assert caught.value.limit == "max_nodes"
 
 
 def test_just_below_the_limits_is_let_through(bench: Any) -> None:
