@@ -15,6 +15,17 @@ from wsgikit.middleware.balancer.app import Balancer
 from wsgikit.middleware.balancer.endpoint import Endpoint
 
 PERCENTILES = (0.5, 0.9, 0.99)
+# What an ejection was for, to a reader; by the names of `board.REASONS`.
+_WHY = {
+    "": "failures",
+    "connect": "cannot connect",
+    "tls": "no TLS connection",
+    "send": "takes no request",
+    "head": "no proper answer",
+    "body": "answers are cut short",
+    "timeout": "too slow",
+    "gateway error": "answers 502, 503 or 504",
+}
 
 
 def snapshot() -> dict[str, Any]:
@@ -43,7 +54,9 @@ def _upstream(balancer: Balancer, now: float) -> dict[str, Any]:
     }
     if upstream.breaker is not None:
         left = max(0.0, row[cells.OPEN_UNTIL] / 1000 - now)
-        found["breaker"] = {"open": left > 0, "opens_again_in": round(left, 1), "openings": row[cells.OPENINGS]}
+        found["breaker"] = {"open": left > 0, "tries_again_in": round(left, 1), "openings": row[cells.OPENINGS]}
+        if left > 0:
+            found["state"] = "down"  # whatever the endpoints are: nobody gets through
     return found
 
 
@@ -85,7 +98,7 @@ def _state(balancer: Balancer, endpoint: Endpoint, row: tuple[int, ...], now: fl
         return "down", f"{-row[cells.STREAK]} checks failed"
     left = row[cells.EJECTED_UNTIL] / 1000 - now
     if left > 0:
-        return "ejected", f"{cells.REASONS[row[cells.REASON]]}; {left:.0f} s left"
+        return "ejected", f"{_WHY[cells.REASONS[row[cells.REASON]]]}; {left:.0f} s left"
     if endpoint.spec.backup:
         return "backup", "waits for the others to fail"
     part = endpoint.warmed(now, balancer.upstream.policy.slow_start)

@@ -105,7 +105,7 @@ def _section(upstream: dict[str, Any]) -> str:
     breaker = upstream.get("breaker")
     tags = f'<span class="tag">{escape(upstream["balance"])}</span>'
     if breaker:
-        text = f"breaker open, {breaker['opens_again_in']:g} s left" if breaker["open"] else "breaker closed"
+        text = f"breaker open, {breaker['tries_again_in']:g} s left" if breaker["open"] else "breaker closed"
         tags += f'<span class="tag{" error" if breaker["open"] else ""}">{text}</span>'
     top = max((max(endpoint["history"]) for endpoint in upstream["endpoints"]), default=0)
     rows = "".join(_row(endpoint, top) for endpoint in upstream["endpoints"])
@@ -133,7 +133,7 @@ def _row(endpoint: dict[str, Any], top: int) -> str:
         _cell("Errors", f'<span class="error">{errors:,}</span>' if errors else "0"),
         _cell("Retries", f"{endpoint['retries']:,}"),
         *(_cell(name, _time(latency[name])) for name in ("p50", "p90", "p99")),
-        f"<td>{_sparkline(endpoint['history'], top)}</td>",
+        _cell("Last 5 minutes", _sparkline(endpoint["history"], top)),
     ]
     return f"<tr>{''.join(cells)}</tr>"
 

@@ -113,7 +113,12 @@ class Roster:
                 until = min(until, endpoint.health.ejected_until)
         taking = [endpoint for endpoint in self.endpoints if not endpoint.spec.drain]
         mine = [endpoint for endpoint in taking if endpoint.spec.lane == lane]
-        return self._of(mine, now) or self._of(taking, now), until
+        rest = [endpoint for endpoint in taking if endpoint.spec.lane != lane]
+        # A lane of which nobody is up has the rest to go to; only when nobody is up anywhere they are all tried.
+        for group in (mine, rest):
+            if any(endpoint.up(now) for endpoint in group):
+                return self._of(group, now), until
+        return self._of(taking, now), until
 
     def _of(self, endpoints: list[Endpoint], now: float) -> Fit:
         primaries = [endpoint for endpoint in endpoints if not endpoint.spec.backup]

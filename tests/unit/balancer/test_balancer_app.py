@@ -344,6 +344,20 @@ def test_lanes_lead_to_their_endpoints(play, balancing) -> None:
     assert bodies(app, 5, HTTP_X_CANARY="1") == {b"new": 5}
 
 
+def test_a_lane_of_which_nobody_is_up_gives_its_requests_to_the_rest(play, balancing) -> None:
+    main, canary = play(named(b"main"), named(b"canary"))
+    lanes = {"canary": {"header": "X-Canary: yes"}}
+    app = balancing([main.url, f"{canary.url} lane=canary"], lanes=lanes)
+    asked = {"HTTP_X_CANARY": "yes"}
+    assert bodies(app, 3, **asked) == {b"canary": 3}
+    app.upstream.board.checked(app.endpoints[1], False, 1, 1)
+    app.upstream.roster.changed()
+    assert bodies(app, 3, **asked) == {b"main": 3}
+    app.upstream.board.checked(app.endpoints[0], False, 1, 1)
+    app.upstream.roster.changed()
+    assert set(bodies(app, 20, **asked)) == {b"main", b"canary"}  # panic: all of them
+
+
 def test_an_open_breaker_answers_at_once_for_all_workers(play, balancing) -> None:
     (up,) = play(drop)
     options = {"name": "shop", "breaker": {"requests": 5, "open": 60}, "retry": {"attempts": 1}}

@@ -116,13 +116,27 @@ def test_slow_start_lets_the_weight_grow() -> None:
     assert members.endpoints[2].weight == pytest.approx(0.1)
 
 
+def down(members: Roster, *numbers: int) -> None:
+    for number in numbers:
+        members.endpoints[number].health.checked = -1
+    members.changed()
+
+
 def test_lanes_and_their_way_out() -> None:
     members = roster("", "lane=canary", "lane=canary")
     assert (fit(members), fit(members, "canary")) == ("1", "23")
-    for endpoint in members.endpoints[1:]:
-        endpoint.health.checked = -1
-    members.changed()
-    assert fit(members, "canary") == "23"  # panic inside the lane
+    down(members, 1, 2)
+    assert fit(members, "canary") == "1"
+    down(members, 0, 1, 2)
+    assert fit(members, "canary") == "123"  # panic
+    crowd = roster("", *["lane=canary"] * 4)
+    down(crowd, 1, 2, 3)
+    assert fit(crowd, "canary") == "2345"  # panic inside the lane: one is up, and would be run over
+    backed = roster("", "lane=canary", "lane=canary backup")
+    down(backed, 1)
+    assert fit(backed, "canary") == "3"
+    down(backed, 0)
+    assert fit(backed) == "3"  # the other way round, too
     calm = roster("", "lane=canary", panic=0.0)
     calm.endpoints[1].health.checked = -1
     calm.changed()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -11,7 +14,9 @@ from scripted_upstream import ScriptedUpstream, answering, ok
 from wsgi_call import call, environ_of
 
 from wsgikit.errors import ConfigError
+from wsgikit.middleware import status_data
 from wsgikit.middleware.balancer import Balancer
+from wsgikit.middleware.balancer.board import REASONS
 from wsgikit.middleware.status import Status
 from wsgikit.middleware.status_data import percentile
 
@@ -56,15 +61,30 @@ def test_json_has_the_state_of_every_endpoint(busy) -> None:
     assert answer.get("Cache-Control") == "no-store"
     (upstream,) = json.loads(answer.body)["upstreams"]
     assert (upstream["name"], upstream["balance"], upstream["state"]) == ('<b>"shop"', "round-robin", "degraded")
-    assert upstream["breaker"] == {"open": False, "opens_again_in": 0.0, "openings": 0}
+    assert upstream["breaker"] == {"open": False, "tries_again_in": 0.0, "openings": 0}
     up, down, drained = upstream["endpoints"]
     assert (up["state"], up["requests"], up["failures"], up["in_flight"]) == ("up", 5, 0, 0)
     assert 0 < up["latency"]["p50"] <= up["latency"]["p99"] < 5
     assert sum(up["history"]) == 5
     assert (down["state"], down["failures"], down["connect_failures"], down["weight"]) == ("ejected", 1, 1, 3)
-    assert re.fullmatch(r"connect; \d+ s left", down["why"])
+    assert re.fullmatch(r"cannot connect; \d+ s left", down["why"])
     assert down["latency"]["p50"] is None
     assert drained["state"] == "draining"
+
+
+def test_an_open_breaker_shows(busy) -> None:
+    for _ in range(3):
+        busy.upstream.breaker.note(True)
+    busy.upstream.board.opened(time.monotonic() + 30)
+    (upstream,) = json.loads(ask("/json").body)["upstreams"]
+    assert upstream["state"] == "down"  # nobody gets through, whatever the endpoints are
+    assert upstream["breaker"]["open"]
+    assert 25 < upstream["breaker"]["tries_again_in"] <= 30
+    assert "breaker open, " in ask("/").body.decode()
+
+
+def test_every_ejection_has_its_reason_in_words() -> None:
+    assert set(status_data._WHY) == set(REASONS)
 
 
 class Outline(HTMLParser):
@@ -139,6 +159,26 @@ def test_prometheus_can_read_it(busy) -> None:
     for name in {name.partition("{")[0] for name in samples}:
         family = re.sub(r"_(bucket|sum|count)$", "", name) if "seconds" in name else name
         assert f"# TYPE {family} " in text
+
+
+def test_the_parser_of_prometheus_reads_it(busy) -> None:
+    parser = pytest.importorskip("prometheus_client.parser")
+    families = {family.name: family for family in parser.text_string_to_metric_families(ask("/metrics").body.decode())}
+    url = busy.endpoints[0].url
+    assert families["wsgikit_upstream_requests"].type == "counter"
+    assert families["wsgikit_upstream_first_byte_seconds"].type == "histogram"
+    (requests,) = [one for one in families["wsgikit_upstream_requests"].samples if one.labels["endpoint"] == url]
+    assert (requests.value, requests.labels["upstream"]) == (5, '<b>"shop"')
+    for family in families.values():
+        assert family.samples, family.name
+        assert family.documentation, family.name
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_finds_nothing_wrong(busy) -> None:
+    command = ["promtool", "check", "metrics"]
+    done = subprocess.run(command, input=ask("/metrics").body, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_percentiles() -> None:
