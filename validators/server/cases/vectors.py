@@ -16,7 +16,7 @@ from wsgikit.validators.server.trial import Trial
 # What HTTP/1.1 brought; a server of HTTP/1.0 is not bound by it (RFC 9110 2.5)
 _NEW = frozenset({"H08", "H12", "H13", "H14", "H15", "H51", "H54", *(f"H{number}" for number in range(31, 50))})
 # Nothing to say about a server to which all chunked bodies are alike
-_NEED_CHUNKS = frozenset({"H36", "H18-transfer-encoding", *(f"H{number}" for number in range(38, 48))})
+_NEED_CHUNKS = frozenset({"H36", "H18-transfer-encoding", "H54-chunked", *(f"H{number}" for number in range(38, 48))})
 # Nothing to say about a server that loses requests behind another: that is what H51 is about.
 _NEED_PIPELINING = frozenset({"H30"})
 # Where the connection has to end: nothing behind it may be run. Elsewhere a server that is lenient about the first
@@ -53,7 +53,8 @@ def _judge(trial: Trial, vector: Vector, seen: Observed, speaks_1_1: bool) -> st
     wrong = [mismatch(outcome, seen) for outcome in vector.outcomes]
     if not wrong[0]:
         return ""
-    if any(not outcome.calls for outcome in vector.outcomes) and refused_while_reading(seen):
+    unasked = bool(vector.expect.interim) and not seen.early
+    if any(not outcome.calls for outcome in vector.outcomes) and refused_while_reading(seen) and not unasked:
         return f"refused while the app was reading: {seen}"
     if vector.id in ("H13-options", "H13-options-uri") and seen.replies and not seen.calls:
         return f"answered by the server itself: {seen}"

@@ -5,9 +5,13 @@ import threading
 
 import pytest
 
+from wsgikit.testing import ResponseReader
+from wsgikit.testing.vectors import by_id
 from wsgikit.validators.server import cases
-from wsgikit.validators.server.case import CASES, Case, NotApplicable
-from wsgikit.validators.server.control import Control
+from wsgikit.validators.server.case import CASES, Broken, Case, NotApplicable
+from wsgikit.validators.server.cases import vectors
+from wsgikit.validators.server.control import Control, SeenCall
+from wsgikit.validators.server.observing import Observed
 from wsgikit.validators.server.trial import Site, Trial
 
 cases.load()
@@ -42,4 +46,22 @@ def test_a_server_that_loses_requests_is_told_so_once() -> None:
     finally:
         trial.close()
         server.listener.close()
+        control.close()
+
+
+def test_a_server_that_never_sent_100_did_not_refuse_while_reading() -> None:
+    reader = ResponseReader(strict=False)
+    reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert reader.response is not None
+    facts = {"environ": {"REQUEST_METHOD": ["builtins.str", "POST"], "PATH_INFO": ["builtins.str", "/"]}}
+    report = {"size": 0, "sha256": "", "start": "", "trouble": "OSError: timeout"}
+    seen = Observed(replies=[reader.response], calls=[SeenCall("1", facts, [("body", report)])], persists=False)
+    control = Control()
+    trial = Trial(Site(address=("127.0.0.1", 0), control=control))
+    try:
+        assert "refused while" in vectors._judge(trial, by_id("H29-short"), seen, True)
+        with pytest.raises(Broken):
+            vectors._judge(trial, by_id("H54-length"), seen, True)
+    finally:
+        trial.close()
         control.close()
