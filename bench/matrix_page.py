@@ -21,10 +21,11 @@ human can judge is a SKIP. To see a finding with its bytes and a line that repea
 
     wsgikit check server --select HTTP-31 -- waitress-serve --listen={{host}}:{{port}} {{app}}
 
-FAIL is a broken must, WARN a broken should, INFO advice. A failure is named here only after a person found its cause in
-the server's source, or replayed its bytes over a bare socket; what was seen stands with it. "Unverified" counts the
-failures that nobody has looked at: they may be ours. A server behind a strict proxy never sees most of what the HTTP
-rules are about, and what its authors decided and documented is marked *deliberate*.
+FAIL is a broken must, WARN a broken should, INFO advice. A failure is named here only after its cause was found in the
+server's source, or its bytes were replayed by hand over a bare socket; what was seen stands with it. "Unverified" counts
+the failures that nobody has looked at: they may be ours. A server behind a strict proxy never sees most of what the HTTP
+rules are about, what its authors decided and documented is marked *deliberate*, and the servers of wsgiref and Werkzeug
+are for development, as their documentation says.
 
 """
 
@@ -67,9 +68,13 @@ def published(judged: Sequence[Judged], profile: str) -> str:
 
 
 def summary(judged: Sequence[Judged]) -> str:
-    """The short table."""
-    rows = [(one.name, one.count("PASS"), one.confirmed, one.count("WARN")) for one in judged]
-    return _table(("server", "passed", "failed, verified", "warnings"), rows)
+    """The short table. What is unverified has a column as long as there is any, for "0 failed" means little then."""
+    head, more = ("server", "passed", "failed, verified"), any(one.unverified for one in judged)
+    rows = [
+        (one.name, one.count("PASS"), one.confirmed, *((one.unverified,) if more else ()), one.count("WARN"))
+        for one in judged
+    ]
+    return _table((*head, *(("unverified",) if more else ()), "warnings"), rows)
 
 
 def put_into(path: Path, table: str) -> bool:

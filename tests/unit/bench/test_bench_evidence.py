@@ -91,6 +91,18 @@ def test_a_deliberate_choice_and_another_version_are_told(bench: dict[str, Modul
     assert "reads on. *Deliberate*: The manual says so. (source and bytes, with 1.1)" in page
 
 
+def test_the_short_table_has_no_column_for_what_is_unverified_where_there_is_none(
+    bench: dict[str, ModuleType], evidence: Path
+) -> None:
+    (evidence / "a-server.toml").write_text(entry())
+    found = report(HTTP_49=["plain"])
+    judged = bench["page"].Judged(found, bench["verified"].compare(found, bench["verified"].load(evidence, "a server")))
+    assert bench["page"].summary([judged]).splitlines()[::2] == [
+        "| server | passed | failed, verified | warnings |",
+        "| a server 1.2 | 1 | 1 | 1 |",
+    ]
+
+
 def test_two_entries_behind_one_rule_count_once(bench: dict[str, ModuleType], evidence: Path) -> None:
     (evidence / "a-server.toml").write_text(entry(cases='["plain"]') + entry(cases='["list"]'))
     page = published(bench, evidence, report(HTTP_49=["plain", "list"]))
@@ -189,7 +201,9 @@ def test_publishing_reports_that_are_there_names_what_is_verified_and_tells_what
     assert matrix.main(["--keep", "--publish", "--output", str(tmp_path)]) == 0
 
     assert "loop() in web.py" in (tmp_path / "page.md").read_text()
-    assert "| a server 1.2 | 1 | 1 | 1 |" in (tmp_path / "README.md").read_text()
+    table = (tmp_path / "README.md").read_text()
+    assert "| server | passed | failed, verified | unverified | warnings |" in table
+    assert "| a server 1.2 | 1 | 1 | 1 | 1 |" in table
     told = capsys.readouterr().err
     assert "unverified HTTP-15: missing" in told
     assert "stale: HTTP-50 (plain, list), seen with 1.2, is PASS now" in told
