@@ -22,10 +22,10 @@ human can judge is a SKIP. To see a finding with its bytes and a line that repea
     wsgikit check server --select HTTP-31 -- waitress-serve --listen={{host}}:{{port}} {{app}}
 
 FAIL is a broken must, WARN a broken should, INFO advice. A failure is named here only after its cause was found in the
-server's source, or its bytes were replayed by hand over a bare socket; what was seen stands with it. "Unverified" counts
-the failures that nobody has looked at: they may be ours. A server behind a strict proxy never sees most of what the HTTP
-rules are about, what its authors decided and documented is marked *deliberate*, and the servers of wsgiref and Werkzeug
-are for development, as their documentation says.
+server's source, or its bytes were replayed by hand over a bare socket; what was seen stands with it. "Unverified"
+counts the failures that nobody has looked at: they may be ours. A server behind a strict proxy never sees most of what
+the HTTP rules are about, what its authors decided and documented is marked *deliberate*, and the servers of wsgiref and
+Werkzeug are for development, as their documentation says.
 
 """
 
