@@ -6,12 +6,13 @@ Owns their grammar and the errors about them. Must not know which middleware ask
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import isfinite
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wsgikit.errors import ConfigError
+from wsgikit.loader import nearest
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -67,14 +68,35 @@ def choice(value: str, option: str, allowed: Iterable[str]) -> str:
     return value
 
 
+def text_of(value: object, option: str) -> str:
+    """A text."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{option} = {value!r}: a text")
+    return value
+
+
+def table_of(value: object, option: str, keys: Iterable[str] = ()) -> Mapping[str, Any]:
+    """A table; with `keys`, one of these alone."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{option} = {value!r}: a table")
+    known = tuple(keys)
+    for key in value:
+        if not isinstance(key, str) or (known and key not in known):
+            hint = nearest(str(key), known) or (f"; it has {', '.join(known)}" if known else "")
+            raise ConfigError(f"{option}: unknown key {key!r}{hint}")
+    return value
+
+
 def texts(value: Iterable[str], option: str) -> tuple[str, ...]:
     """Several texts. A single one is the commonest slip, as Python would take it for its characters."""
     if isinstance(value, str):
         raise ConfigError(f"{option} = {value!r}: a list of texts; write [{value!r}]")
+    if not isinstance(value, Iterable):
+        raise ConfigError(f"{option} = {value!r}: a list of texts")
     found = tuple(value)
-    for text in found:
-        if not isinstance(text, str):
-            raise ConfigError(f"{option} has {text!r} in it: a list of texts is needed")
+    for each in found:
+        if not isinstance(each, str):
+            raise ConfigError(f"{option} has {each!r} in it: a list of texts is needed")
     return found
 
 
@@ -83,11 +105,11 @@ def networks(value: Iterable[str], option: str) -> tuple[Network, ...]:
     from ipaddress import IPv4Network, IPv6Network, ip_network
 
     found: list[Network] = []
-    for text in texts(value, option):
+    for each in texts(value, option):
         try:
-            network = ip_network(text)
+            network = ip_network(each)
         except ValueError as error:
-            raise ConfigError(f"{option} has {text!r} in it: {error}; write it like '10.0.0.0/8'") from None
+            raise ConfigError(f"{option} has {each!r} in it: {error}; write it like '10.0.0.0/8'") from None
         mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
         # as `address` does with what is compared with it
         found.append(network if mapped is None else IPv4Network((mapped, max(network.prefixlen - 96, 0))))

@@ -5,18 +5,19 @@ Owns the defaults and the checks. Must not know endpoints.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wsgikit.errors import ConfigError
-from wsgikit.loader import nearest
-from wsgikit.middleware.amounts import Amount, choice, networks, seconds, texts, whole
+from wsgikit.middleware.amounts import Amount, choice, networks, seconds, table_of, text_of, texts, whole
 from wsgikit.wire.http11.grammar import NAME_TEXT, TOKEN, VALUE_TEXT
 
 if TYPE_CHECKING:
     from wsgikit.middleware.amounts import Network
 
+_DOMAIN = re.compile(r"[A-Za-z0-9.-]*")
 FAMILIES = ("x-forwarded", "forwarded", "off")
 # Framing and connection are decided by who sends the message, never by an option (RFC 9112 6, RFC 9110 7.6.1).
 _OURS = frozenset(
@@ -38,9 +39,7 @@ class HeaderEdits:
     @classmethod
     def of(cls, table: Mapping[str, Any], option: str) -> HeaderEdits:
         """From `{ set = { Name = "value" }, add = { ... }, remove = ["Name"] }`. ConfigError names the key."""
-        for key in table:
-            if key not in ("set", "add", "remove"):
-                raise ConfigError(f"{option}: unknown key {key!r}{nearest(key, ('set', 'add', 'remove'))}")
+        table_of(table, option, ("set", "add", "remove"))
         put = tuple(_pairs(table.get("set", {}), f"{option}.set"))
         add = tuple(_pairs(table.get("add", {}), f"{option}.add"))
         removed = texts(table.get("remove", ()), f"{option}.remove")
@@ -116,9 +115,10 @@ def forward_settings(
 ) -> ForwardSettings:
     """Settings from options as people write them. ConfigError names the option."""
     names = texts(trusted, "trusted")
-    if via and TOKEN.fullmatch(via.encode("utf-8")) is None:
+    if text_of(via, "via") and TOKEN.fullmatch(via.encode("utf-8")) is None:
         raise ConfigError(f"via = {via!r}: a name without spaces, or '' for no Via (RFC 9110 7.6.3)")
-    if host not in ("preserve", "upstream") and (not host or not VALUE_TEXT.fullmatch(host) or " " in host):
+    plain = text_of(host, "host") and VALUE_TEXT.fullmatch(host) is not None and " " not in host
+    if host not in ("preserve", "upstream") and not plain:
         raise ConfigError(f"host = {host!r}: 'preserve', 'upstream', or the host to send")
     return ForwardSettings(
         host=host,
@@ -128,14 +128,20 @@ def forward_settings(
         via=via.encode("ascii"),
         whole_path=_flag(whole_path, "whole_path"),
         rewrite=_flag(rewrite, "rewrite"),
-        cookie_domain=cookie_domain,
-        request=HeaderEdits.of(request or {}, "request"),
-        response=HeaderEdits.of(response or {}, "response"),
+        cookie_domain=_domain(cookie_domain),
+        request=HeaderEdits.of({} if request is None else request, "request"),
+        response=HeaderEdits.of({} if response is None else response, "response"),
         upgrade=_flag(upgrade, "upgrade"),
         upgrades=whole(upgrades, "upgrades", 0),
         upgrade_idle=seconds(upgrade_idle, "upgrade_idle"),
         half_close=choice(half_close, "half_close", ("leave", "stay")),
     )
+
+
+def _domain(value: object) -> str:
+    if not _DOMAIN.fullmatch(text_of(value, "cookie_domain")):
+        raise ConfigError(f"cookie_domain = {value!r}: a domain such as 'shop.example'")
+    return str(value)
 
 
 def _flag(value: object, option: str) -> bool:

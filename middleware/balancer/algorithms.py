@@ -26,6 +26,7 @@ from typing import Any, Protocol
 
 from wsgikit.errors import ConfigError
 from wsgikit.loader import nearest
+from wsgikit.middleware.amounts import text_of
 from wsgikit.middleware.balancer.endpoint import Endpoint
 
 Endpoints = Sequence[Endpoint]
@@ -168,7 +169,7 @@ def make(name: str, key: str = "") -> Algorithm:
 
     key: what "hash" goes by, see `wsgikit.middleware.balancer.hashing`.
     """
-    if name == "hash":
+    if text_of(name, "balance") == "hash":
         from wsgikit.middleware.balancer.hashing import ConsistentHash
 
         return ConsistentHash(key)
@@ -176,9 +177,7 @@ def make(name: str, key: str = "") -> Algorithm:
         raise ConfigError(f"hash = {key!r}: only balance = 'hash' goes by a key")
     factory: Any = _registry.get(name)
     if factory is None and ":" in name:
-        from wsgikit.loader import load
-
-        factory = load(name)
+        factory = _load(name)
     if factory is None:
         hint = nearest(name, names()) or f"; known are {', '.join(names())}"
         raise ConfigError(f"balance = {name!r} is not known{hint} (yours: 'package.module:factory')")
@@ -186,3 +185,13 @@ def make(name: str, key: str = "") -> Algorithm:
     if not callable(getattr(made, "pick", None)):
         raise ConfigError(f"balance = {name!r}: {made!r} has no pick(endpoints, environ)")
     return made
+
+
+def _load(name: str) -> Any:
+    from wsgikit.errors import LoadError
+    from wsgikit.loader import load
+
+    try:
+        return load(name)
+    except LoadError as error:
+        raise ConfigError(f"balance = {name!r}: {error}") from None

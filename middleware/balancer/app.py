@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wsgikit.errors import ConfigError
+from wsgikit.middleware.amounts import table_of
 from wsgikit.middleware.balancer import registry
 from wsgikit.middleware.balancer.algorithms import make
 from wsgikit.middleware.balancer.board import Board
@@ -71,8 +72,8 @@ class Balancer:
         client = client_settings(connections)
         rules = policy(
             health=health,
-            eject=eject or {},
-            retry=retry or {},
+            eject={} if eject is None else eject,
+            retry={} if retry is None else retry,
             panic=panic,
             slow_start=slow_start,
             queue=queue,
@@ -86,7 +87,7 @@ class Balancer:
             make(balance, hash),
             rules,
             Board(self.name),
-            lanes=_lanes(lanes or {}, specs, bool(discover)),
+            lanes=_lanes({} if lanes is None else lanes, specs, bool(discover)),
             sticky=Sticky(sticky) if sticky is not None else None,
             breaker=Breaker(breaker) if breaker is not None else None,
         )
@@ -167,20 +168,18 @@ class Balancer:
 
 
 def _several(endpoints: Endpoints) -> Endpoints:
-    if isinstance(endpoints, str | Mapping):
+    if isinstance(endpoints, str | Mapping) or not isinstance(endpoints, Iterable):
         raise ConfigError(f"endpoints = {endpoints!r}: a list; write [{endpoints!r}]")
     return endpoints
 
 
 def _lanes(tables: Mapping[str, Any], specs: Sequence[EndpointSpec], open_ended: bool) -> Lanes | None:
-    if not tables:
-        return None
-    if not isinstance(tables, Mapping):
-        raise ConfigError(f"lanes = {tables!r}: a table")
-    lanes = Lanes(tables)
+    lanes = Lanes(table_of(tables, "lanes"))
     for spec in specs:
         if spec.lane and spec.lane not in lanes.names:
-            raise ConfigError(f"endpoint {spec.url}: there is no lane {spec.lane!r}")
+            raise ConfigError(f"endpoint {spec.url}: there is no lane {spec.lane!r} in lanes")
+    if not lanes.names:
+        return None
     for name in lanes.names:
         if not open_ended and not any(spec.lane == name for spec in specs):
             raise ConfigError(f"lanes.{name}: no endpoint is in it; write 'http://... lane={name}'")

@@ -15,8 +15,7 @@ from time import monotonic
 from typing import Any
 
 from wsgikit.errors import ConfigError
-from wsgikit.loader import nearest
-from wsgikit.middleware.amounts import seconds, whole
+from wsgikit.middleware.amounts import seconds, table_of, whole
 
 _KEYS = ("ratio", "requests", "window", "open")
 
@@ -25,9 +24,7 @@ class Breaker:
     """Opens when at least `requests` came in `window` and `ratio` of them failed. ConfigError names a wrong key."""
 
     def __init__(self, options: Mapping[str, Any], clock: Callable[[], float] = monotonic) -> None:
-        for key in options:
-            if key not in _KEYS:
-                raise ConfigError(f"breaker: unknown key {key!r}{nearest(key, _KEYS)}")
+        table_of(options, "breaker", _KEYS)
         ratio = options.get("ratio", 0.5)
         if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 < ratio <= 1:
             raise ConfigError(f"breaker.ratio = {ratio!r}: a number above 0, at most 1")

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from wsgikit.errors import ConfigError
 from wsgikit.loader import nearest
+from wsgikit.middleware.amounts import text_of
 from wsgikit.middleware.balancer.endpoint import EndpointSpec
 
 log = logging.getLogger("wsgikit.forward")
@@ -41,7 +42,7 @@ def make_source(text: str, folder: str = "") -> Source:
 
     folder: what a relative file name is relative to.
     """
-    kind, colon, rest = text.partition(":")
+    kind, colon, rest = text_of(text, "discover").partition(":")
     place, *words = rest.split() or [""]
     if not colon or not place:
         raise ConfigError(f"discover = {text!r}: write 'file:PATH', 'dns:HOST:PORT', 'srv:NAME' or 'etcd:URL/PREFIX'")

@@ -47,6 +47,8 @@ class EndpointSpec:
     @classmethod
     def parse(cls, given: str | Mapping[str, Any]) -> EndpointSpec:
         """From a text or a table. ConfigError says what is wrong."""
+        if not isinstance(given, str | Mapping):
+            raise ConfigError(f"endpoint {given!r}: write 'http://10.0.0.1:8000' or {{ url = '...' }}")
         values = _from_text(given) if isinstance(given, str) else dict(given)
         url = values.pop("url", None)
         if not isinstance(url, str) or not url:

@@ -16,6 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 from wsgikit.errors import ConfigError
+from wsgikit.middleware.amounts import text_of
 from wsgikit.middleware.balancer.algorithms import Endpoints, by_weight
 from wsgikit.middleware.balancer.endpoint import Endpoint
 from wsgikit.middleware.request_fields import environ_key
@@ -35,7 +36,7 @@ def point(text: str) -> int:
 
 def key_of(option: str) -> Key:
     """The function that finds a request's key. ConfigError: unknown kind."""
-    kind, _, name = option.partition(":")
+    kind, _, name = text_of(option, "hash").partition(":")
     if kind == "path" and not name:
         return lambda environ: str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
     if kind == "address" and not name:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wsgikit.errors import ConfigError
-from wsgikit.loader import nearest
+from wsgikit.middleware.amounts import table_of, text_of
 from wsgikit.middleware.balancer.hashing import Key, cookie, key_of, point
 from wsgikit.middleware.request_fields import environ_key
 
@@ -30,11 +30,7 @@ class Lane:
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         place = f"lanes.{name}"
-        if not isinstance(options, Mapping):
-            raise ConfigError(f"{place} = {options!r}: a table")
-        for key in options:
-            if key not in _KEYS:
-                raise ConfigError(f"{place}: unknown key {key!r}{nearest(key, _KEYS)}")
+        table_of(options, place, _KEYS)
         weight = options.get("weight", 0.0)
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
             raise ConfigError(f"{place}.weight = {weight!r}: a part of the traffic, from 0 to 1")
@@ -42,7 +38,7 @@ class Lane:
         self.weight = float(weight)
         self._key: Key | None = key_of(options["by"]) if options.get("by") else None
         self._variable, self._value = _field(options.get("header", ""), place)
-        self._cookie, _, self._wanted = str(options.get("cookie", "")).partition("=")
+        self._cookie, _, self._wanted = text_of(options.get("cookie", ""), f"{place}.cookie").partition("=")
         if not weight and not self._variable and not self._cookie:
             raise ConfigError(f"{place} gets nothing: give it a weight, a header or a cookie")
 
@@ -63,12 +59,12 @@ class Lane:
         return point(key) / 2**64 if key else chance
 
 
-def _field(text: str, place: str) -> tuple[str, str]:
-    if not text:
+def _field(written: object, place: str) -> tuple[str, str]:
+    name, colon, value = text_of(written, f"{place}.header").partition(":")
+    if not colon and not name:
         return "", ""
-    name, colon, value = text.partition(":")
     if not colon or not name:
-        raise ConfigError(f"{place}.header = {text!r}: write 'Name: value', or 'Name:' for any value")
+        raise ConfigError(f"{place}.header = {written!r}: write 'Name: value', or 'Name:' for any value")
     return environ_key(name), value.strip(" ")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from wsgikit.client import ClientSettings, GatewaySettings, TlsSettings
 from wsgikit.errors import ConfigError
 from wsgikit.loader import nearest
-from wsgikit.middleware.amounts import seconds, whole
+from wsgikit.middleware.amounts import seconds, table_of, whole
 from wsgikit.middleware.forward_settings import forward_settings
 
 _TIMES = (
@@ -66,11 +66,9 @@ def client_settings(options: Mapping[str, Any]) -> ClientSettings:
 
 
 def _tls(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value  # a context or TlsSettings, from Python
-    for name, inner in value.items():
-        if name not in _TLS:
-            raise ConfigError(f"tls: unknown key {name!r}{nearest(name, _TLS)}")
+    if isinstance(value, TlsSettings) or hasattr(value, "wrap_socket"):  # a context, or what behaves like one
+        return value
+    for name, inner in table_of(value, "tls", _TLS).items():
         if not isinstance(inner, bool if name == "verify" else str):
             raise ConfigError(f"tls.{name} = {inner!r}: {'true or false' if name == 'verify' else 'a text'}")
     return TlsSettings(**value)
@@ -78,15 +76,17 @@ def _tls(value: Any) -> Any:
 
 def _gateway(value: Any) -> Any:
     """Settings of upstreams that speak FastCGI, SCGI or uwsgi, by the types of their defaults."""
-    if not isinstance(value, Mapping):
-        return value  # GatewaySettings, from Python
+    if isinstance(value, GatewaySettings):
+        return value
     known = GatewaySettings()
-    for name, inner in value.items():
-        if name not in _GATEWAY:
-            raise ConfigError(f"gateway: unknown key {name!r}{nearest(name, _GATEWAY)}")
+    for name, inner in table_of(value, "gateway", _GATEWAY).items():
         wanted: Any = Mapping if name == "params" else type(getattr(known, name))
-        texts_only = name != "params" or all(isinstance(text, str) for text in inner.values())
+        texts_only = name != "params" or (isinstance(inner, Mapping) and _are_texts(inner))
         if not isinstance(inner, wanted) or (wanted is int and isinstance(inner, bool)) or not texts_only:
             what = {str: "a text", bool: "true or false", int: "a number"}.get(wanted, "a table of texts")
             raise ConfigError(f"gateway.{name} = {inner!r}: {what}")
     return GatewaySettings(**value)
+
+
+def _are_texts(params: Mapping[Any, Any]) -> bool:
+    return all(isinstance(key, str) and isinstance(value, str) for key, value in params.items())

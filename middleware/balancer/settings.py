@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from wsgikit.errors import ConfigError
-from wsgikit.loader import nearest
-from wsgikit.middleware.amounts import choice, seconds, texts, whole
+from wsgikit.middleware.amounts import choice, seconds, table_of, text_of, texts, whole
+from wsgikit.wire.http11.grammar import VALUE_TEXT
 
 RETRY_ON = ("connect", "reset", "timeout")
 _STATUS = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
@@ -95,8 +95,8 @@ def health_settings(table: Mapping[str, Any]) -> HealthSettings:
         rise=whole(values.get("rise", 2), "health.rise", 1),
         fall=whole(values.get("fall", 3), "health.fall", 1),
         status=_statuses(values.get("status", "200-399")),
-        contains=str(values.get("contains", "")),
-        host=str(values.get("host", "")),
+        contains=text_of(values.get("contains", ""), "health.contains"),
+        host=_host(values.get("host", "")),
     )
 
 
@@ -126,20 +126,20 @@ def retry_settings(table: Mapping[str, Any]) -> RetrySettings:
 
 
 def _known(table: Mapping[str, Any], kind: type, option: str) -> Mapping[str, Any]:
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{option} = {table!r}: a table")
-    names = [field.name for field in fields(kind)]
-    for key in table:
-        if key not in names:
-            hint = nearest(key, names) or f"; it has {', '.join(names)}"
-            raise ConfigError(f"{option}: unknown key {key!r}{hint}")
-    return table
+    return table_of(table, option, [field.name for field in fields(kind)])
 
 
 def _part(value: object, option: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ConfigError(f"{option} = {value!r}: a number from 0 to 1")
     return float(value)
+
+
+def _host(value: object) -> str:
+    host = text_of(value, "health.host")
+    if not VALUE_TEXT.fullmatch(host) or " " in host:
+        raise ConfigError(f"health.host = {host!r}: a host, such as 'shop.example:8000'")
+    return host
 
 
 def _statuses(value: object) -> tuple[tuple[int, int], ...]:

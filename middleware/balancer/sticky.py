@@ -15,8 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wsgikit.errors import ConfigError
-from wsgikit.loader import nearest
-from wsgikit.middleware.amounts import choice, seconds
+from wsgikit.middleware.amounts import choice, seconds, table_of
 from wsgikit.middleware.balancer.hashing import cookie
 from wsgikit.wire.http11.grammar import NAME_TEXT
 
@@ -28,9 +27,7 @@ class Sticky:
     """Reads and writes the cookie. ConfigError names a key that is wrong."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        for key in options:
-            if key not in _KEYS:
-                raise ConfigError(f"sticky: unknown key {key!r}{nearest(key, _KEYS)}")
+        table_of(options, "sticky", _KEYS)
         secret = options.get("secret", "")
         if not isinstance(secret, str) or len(secret) < _LEAST:
             # not repeated in the message: it is a secret
