@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from wsgikit.errors import ConfigError
+from wsgikit.validators.server import cases
+from wsgikit.validators.server.case import CASES
 
 BENCH = Path(__file__).parents[3] / "bench"
 ENTRY = {
@@ -161,8 +163,11 @@ def test_a_file_of_no_server_is_found(bench: dict[str, ModuleType], evidence: Pa
 def test_the_evidence_that_stands_here_can_be_read(bench: dict[str, ModuleType]) -> None:
     matrix, verified = bench["matrix"], bench["verified"]
     assert verified.strangers(matrix.EVIDENCE, [peer.name for peer in matrix.PEERS]) == []
-    for peer in matrix.PEERS:
-        verified.load(matrix.EVIDENCE, peer.name)
+    entries = [entry for peer in matrix.PEERS for entry in verified.load(matrix.EVIDENCE, peer.name)]
+    cases.load()
+    named = {f"{entry.rule} {case}" for entry in entries for case in entry.cases}
+    assert named <= {case.id for case in CASES}
+    assert "HTTP-49 list" in named
 
 
 def test_the_table_goes_between_the_marks_of_a_page(bench: dict[str, ModuleType], tmp_path: Path) -> None:
