@@ -52,8 +52,8 @@ def report(**failing: list[str]) -> dict[str, Any]:
         {"rule": "HTTP-48", "verdict": "WARN", "findings": [{"verdict": "WARN", "case": "two"}]},
         {"rule": "HTTP-50", "verdict": "PASS", "findings": [{"verdict": "PASS", "case": "plain"}]},
     ]
-    for key, cases in failing.items():
-        findings = [{"verdict": "FAIL", "case": case} for case in cases] + [{"verdict": "PASS", "case": "other"}]
+    for key, failed in failing.items():
+        findings = [{"verdict": "FAIL", "case": case} for case in failed] + [{"verdict": "PASS", "case": "other"}]
         results.append({"rule": key.replace("_", "-"), "verdict": "FAIL", "findings": findings})
     summary = {"PASS": 1, "WARN": 1, "FAIL": len(failing)}
     return {"target": "a server 1.2", "aborted": "", "results": results, "summary": summary, "facts": {}, "notes": []}
