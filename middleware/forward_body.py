@@ -50,7 +50,7 @@ class RelayBody:
         self._begun = False
         self._flush = flush
         # twice: a layer further out may hold the head back until it gets a block, be it an empty one
-        self._pauses = [HEAD_ALONE, 0.0 if at_once else HEAD_ALONE] if flush is not None else []
+        self._pauses = 2 * [0.0 if at_once else HEAD_ALONE] if flush is not None else []
 
     def __iter__(self) -> RelayBody:
         return self

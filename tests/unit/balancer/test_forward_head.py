@@ -48,6 +48,7 @@ class Silent:
     def __init__(self) -> None:
         self.go = threading.Event()
         self.upstream = ScriptedUpstream(self._script)
+        self.app = Forward(to=self.upstream.url)
 
     def _script(self, peer: Peer) -> None:
         peer.read_request()
@@ -62,6 +63,7 @@ def silent() -> Iterator[Silent]:
     with made.upstream:
         yield made
         made.go.set()
+        made.app.to.close()
 
 
 def serve(app: Any, **more: Any) -> tuple[Wire, threading.Thread]:
@@ -84,7 +86,7 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("name", list(LAYERS))
 def test_an_event_stream_opens_through_layers(silent: Silent, name: str) -> None:
-    wire, thread = serve(LAYERS[name](Forward(to=silent.upstream.url)), HTTP_ACCEPT_ENCODING="gzip")
+    wire, thread = serve(LAYERS[name](silent.app), HTTP_ACCEPT_ENCODING="gzip")
     wire.wait(b"\r\n\r\n")
     head = wire.data
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -99,7 +101,7 @@ def test_an_event_stream_opens_through_layers(silent: Silent, name: str) -> None
 def test_without_the_key_the_head_goes_with_the_first_byte(silent: Silent) -> None:
     calls: list[str] = []
     environ = environ_of(b"/events")
-    body = iter(Forward(to=silent.upstream.url)(environ, lambda status, headers, *_: calls.append(status)))
+    body = iter(silent.app(environ, lambda status, headers, *_: calls.append(status)))
     threading.Timer(0.05, silent.go.set).start()
     assert next(body) == b"data: 1\n\n"
     assert calls == ["200 OK"]
