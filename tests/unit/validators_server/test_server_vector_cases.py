@@ -35,9 +35,10 @@ class LastOnly:
                     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
-def test_a_server_that_loses_requests_is_told_so_once() -> None:
+@pytest.mark.parametrize("identifier", ["HTTP-30 get", "HTTP-48 two", "HTTP-59 two"])
+def test_a_server_that_loses_requests_is_told_so_once(identifier: str) -> None:
     server, control = LastOnly(), Control()
-    case: Case = next(one for one in CASES if one.id == "HTTP-30 get")
+    case: Case = next(one for one in CASES if one.id == identifier)
     trial = Trial(Site(address=server.listener.getsockname(), control=control, patience=0.3))
     try:
         assert not trial.answers_pipelined()

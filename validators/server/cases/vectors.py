@@ -18,7 +18,7 @@ _NEW = frozenset({"H08", "H12", "H13", "H14", "H15", "H51", "H54", *(f"H{number}
 # Nothing to say about a server to which all chunked bodies are alike
 _NEED_CHUNKS = frozenset({"H36", "H18-transfer-encoding", "H54-chunked", *(f"H{number}" for number in range(38, 48))})
 # Nothing to say about a server that loses requests behind another: that is what H51 is about.
-_NEED_PIPELINING = frozenset({"H30"})
+_NEED_PIPELINING = frozenset({"H30", "H37-next", "H48", "H59-two"})
 # Where the connection has to end: nothing behind it may be run. Elsewhere a server that is lenient about the first
 # request may well run the second.
 _NOTHING_FOLLOWS = frozenset({"H31", "H49", "H50", "H52"})
@@ -35,7 +35,7 @@ def _enter(vector: Vector) -> None:
             trial.needs_1_1()
         if {vector.row, vector.id} & _NEED_CHUNKS and not trial.decodes_chunks():
             trial.skip("the server decodes no chunked bodies (see WSGI-S80)")
-        if vector.row in _NEED_PIPELINING and not trial.answers_pipelined():
+        if {vector.row, vector.id} & _NEED_PIPELINING and not trial.answers_pipelined():
             trial.skip("the server loses requests that are pipelined (see HTTP-51)")
         if vector.row == "H59" and trial.site.tls is not None:
             trial.skip("TLS has an end of its own (close_notify); half of a connection is not closed over it")
