@@ -1,12 +1,14 @@
 """An API gateway: one product out of eight services, in three shapes.
 
+    /                        where to look
     /product/42              a page for people
     /mobile/product/42       as little JSON as a phone needs
     /api/v1/products/42      REST for others, with links
     /services/price/42       a service itself, through the same balancer
     /-/status                what the balancers are doing
 
-A service that fails or is slow takes its own part away and nothing else.
+A service that fails or is slow takes its own part away and nothing else. Without details there is no product: 404 when
+they say so, 503 when they say nothing.
 """
 
 from __future__ import annotations
@@ -40,8 +42,12 @@ BALANCERS = {
 POOL = ThreadPoolExecutor(4 * len(NAMES))
 
 
+class NotFound(Exception):
+    """A service does not know the product."""
+
+
 def ask(name, product):
-    """What a service says, None when it does not. A balancer is a WSGI app, so that asking it is calling it."""
+    """What a service says, None when it fails. A balancer is a WSGI app, so that asking it is calling it."""
     environ = {
         "REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": f"/{product}", "QUERY_STRING": "",
         "SERVER_NAME": "gateway", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1",
@@ -55,15 +61,19 @@ def ask(name, product):
     finally:
         if hasattr(answer, "close"):
             answer.close()
+    if seen[-1].startswith("404"):
+        raise NotFound
     return json.loads(body) if seen[-1].startswith("200") else None
 
 
 def collect(product):
-    """The answers of all services that answered in time, by name."""
+    """The answers of all services that answered in time, by name. NotFound: there is no such product."""
     asked = {POOL.submit(ask, name, product): name for name in NAMES}
     done, late = wait(asked, PATIENCE)
     for each in late:
         each.cancel()
+    if any(asked[each] == "details" and isinstance(each.exception(), NotFound) for each in done):
+        raise NotFound
     found = {asked[each]: each.result() for each in done if each.exception() is None}
     return {name: found[name] for name in NAMES if found.get(name) is not None}
 
@@ -103,25 +113,40 @@ def rest(product, parts):
     return "application/json", json.dumps({"id": product, "parts": parts, "missing": missing, "links": links})
 
 
+def answer(start_response, status, media, text):
+    body = text.encode()
+    start_response(status, [("Content-Type", media), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def index(environ, start_response):
+    if environ["PATH_INFO"] not in ("", "/"):
+        return answer(start_response, "404 Not Found", "text/plain", "nothing here\n")
+    places = ("/product/42", "/mobile/product/42", "/api/v1/products/42", "/services/price/42", "/-/status")
+    links = "".join(f"<li><a href={place}>{place}</a>" for place in places)
+    text = f"<!doctype html><html lang=en><title>Gateway</title><ul>{links}</ul></html>\n"
+    return answer(start_response, "200 OK", "text/html; charset=utf-8", text)
+
+
 def product_app(shape):
     """A WSGI app that answers /<product> in one shape."""
 
     def app(environ, start_response):
         product = environ["PATH_INFO"].strip("/")
-        parts = collect(product)
+        try:
+            parts = collect(product)
+        except NotFound:
+            return answer(start_response, "404 Not Found", "text/plain", "no such product\n")
         if "details" not in parts:
-            start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "16")])
-            return [b"no such product\n"]
-        media, text = shape(product, parts)
-        body = text.encode()
-        start_response("200 OK", [("Content-Type", media), ("Content-Length", str(len(body)))])
-        return [body]
+            return answer(start_response, "503 Service Unavailable", "text/plain", "please try again\n")
+        return answer(start_response, "200 OK", *shape(product, parts))
 
     return app
 
 
 app = Mount(
     {
+        "/": index,
         "/product": product_app(page),
         "/mobile/product": product_app(mobile),
         "/api/v1/products": product_app(rest),

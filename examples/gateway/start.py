@@ -1,4 +1,4 @@
-"""Start everything: `python examples/gateway/start.py [--port 8000]`, then open http://127.0.0.1:8000/product/42.
+"""Start everything: `python examples/gateway/start.py [--port 8000]`, then open http://127.0.0.1:8000/.
 
 Two processes with services (the second one has price and reviews again), and the gateway. Ctrl-C ends all of them.
 """
@@ -13,7 +13,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from wsgikit.testing import free_port, wait_until_accepts
+from wsgikit.testing import accepts, free_port, wait_until_accepts
 
 HERE = Path(__file__).parent
 
@@ -29,6 +29,8 @@ def main():
     parser = argparse.ArgumentParser(description="A shop's gateway in front of eight services.")
     parser.add_argument("--port", type=int, default=8000)
     port = parser.parse_args().port
+    if accepts(("127.0.0.1", port)):
+        sys.exit(f"something listens on port {port} already; take another one: --port {port + 1}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with ExitStack() as stack:
         ports = free_port(), free_port()
@@ -39,7 +41,9 @@ def main():
                 sys.exit("a service did not start")
         urls = " ".join(f"http://127.0.0.1:{each}" for each in ports)
         gateway = serve(stack, "gateway:app", port, SERVICES=urls)
-        print(f"http://127.0.0.1:{port}/product/42", flush=True)
+        if not wait_until_accepts(("127.0.0.1", port), 20):
+            sys.exit("the gateway did not start")
+        print(f"http://127.0.0.1:{port}/", flush=True)
         try:
             gateway.wait()
         except KeyboardInterrupt:

@@ -40,6 +40,8 @@ def test_the_gateway_puts_a_product_together_in_three_shapes() -> None:
         assert rest["parts"]["details"]["name"] == "Kettle"
         assert rest["links"]["price"] == "/services/price/43"
         assert get(server, "/product/nothing").status == 404
+        assert b"/api/v1/products/42" in get(server, "/").body
+        assert get(server, "/elsewhere").status == 404
         # price is balanced over two, details is not
         assert {json.loads(get(server, "/services/price/42").body)["instance"] for _ in range(6)} == {"1", "2"}
         assert {json.loads(get(server, "/services/details/42").body)["instance"] for _ in range(4)} == {"1"}

@@ -160,7 +160,7 @@ def _open_tcp(address: Address, bind: BindSettings, binds: Sequence[BindSettings
         sock.listen(bind.backlog)
     except OSError as error:
         sock.close()
-        raise ConfigError(_explain(error, address)) from error
+        raise ConfigError(_explain(error, address)) from None  # it says all; a traceback is for what apps raise
     return sock
 
 
@@ -221,7 +221,7 @@ def _open_unix(
         sock.listen(bind.backlog)
     except OSError as error:
         sock.close()
-        raise ConfigError(_explain(error, address)) from error
+        raise ConfigError(_explain(error, address)) from None  # it says all; a traceback is for what apps raise
     return sock, None if found is None else (found.st_dev, found.st_ino)
 
 

@@ -90,8 +90,11 @@ def test_socket_options(opened: Open) -> None:
 
 def test_an_address_in_use_is_named_with_a_remedy(opened: Open) -> None:
     [listener] = opened("127.0.0.1:0")
-    with pytest.raises(ConfigError, match=rf"address in use: {listener.address}: .*ss -ltnp .*stop it or bind another"):
+    with pytest.raises(
+        ConfigError, match=rf"address in use: {listener.address}: .*ss -ltnp .*stop it or bind another"
+    ) as e:
         opened(listener.address)
+    assert e.value.__cause__ is None  # else the command prints a traceback, which is for what apps raise
 
 
 def test_an_address_of_another_machine(opened: Open) -> None:
