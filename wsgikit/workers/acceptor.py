@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-import sys
 from collections.abc import Callable
 from math import inf
 from time import monotonic
@@ -65,9 +64,6 @@ class Acceptor:
         self._paused_until = 0.0
         self._yielded = False
         listener.sock.setblocking(False)
-        self._inherits = self._is_tcp and sys.platform == "linux"
-        if self._inherits:
-            listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         unsent = worker.settings.unsent
         if self._is_tcp and unsent and hasattr(socket, "TCP_NOTSENT_LOWAT"):  # accepted sockets inherit it
             listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent)
@@ -141,12 +137,11 @@ class Acceptor:
         sock.setblocking(False)
         remote, port = "", ""
         if self._is_tcp:
-            if not self._inherits:
-                try:
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                except OSError:  # BSD, when the peer has gone already
-                    sock.close()
-                    return True
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError:  # BSD, when the peer has gone already
+                sock.close()
+                return True
             remote, port = address[0], str(address[1])
         self._open(self._connection(self.worker, PlainStream(sock), remote, port))
         return True

@@ -88,6 +88,13 @@ def ticks(environ, start_response):
         yield f"data: {number}\n\n".encode()
 
 
+def pieces(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"one "
+    yield b"two "
+    yield b"three"
+
+
 def early(environ, start_response):
     environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload")])
     return hello(environ, start_response)
