@@ -66,3 +66,21 @@ def test_a_server_that_never_sent_100_did_not_refuse_while_reading() -> None:
     finally:
         trial.close()
         control.close()
+
+
+def test_a_trailer_section_that_is_run_as_a_request_is_smuggling() -> None:
+    reader = ResponseReader(strict=False)
+    reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert reader.response is not None
+    environs = [{"PATH_INFO": ["builtins.str", path]} for path in ("/", "/smuggled")]
+    calls = [SeenCall("1", {"environ": environ}, []) for environ in environs]
+    control = Control()
+    trial = Trial(Site(address=("127.0.0.1", 0), control=control))
+    try:
+        seen = Observed(replies=[reader.response], calls=calls, persists=True)
+        with pytest.raises(Broken, match="run as a request") as caught:
+            vectors._judge(trial, by_id("H46-request"), seen, True)
+        assert caught.value.level == "must"
+    finally:
+        trial.close()
+        control.close()

@@ -20,8 +20,8 @@ _NEED_CHUNKS = frozenset({"H36", "H18-transfer-encoding", "H54-chunked", *(f"H{n
 # Nothing to say about a server that loses requests behind another: that is what H51 is about.
 _NEED_PIPELINING = frozenset({"H30", "H37-next", "H48", "H59-two"})
 # Where the connection has to end: nothing behind it may be run. Elsewhere a server that is lenient about the first
-# request may well run the second.
-_NOTHING_FOLLOWS = frozenset({"H31", "H49", "H50", "H52"})
+# request may well run the second. Or what follows is no request at all, but belongs to the body.
+_NOTHING_FOLLOWS = frozenset({"H31", "H46-request", "H49", "H50", "H52"})
 
 
 def _enter(vector: Vector) -> None:
@@ -45,7 +45,7 @@ def _enter(vector: Vector) -> None:
 
 def _judge(trial: Trial, vector: Vector, seen: Observed, speaks_1_1: bool) -> str:
     smuggled = [call for call in seen.calls if "smuggled" in call.environ.get("PATH_INFO", "")]
-    if vector.row in _NOTHING_FOLLOWS:
+    if {vector.row, vector.id} & _NOTHING_FOLLOWS:
         trial.check(not smuggled, f"{vector.name}: what follows it was run as a request ({seen})", "must")
     trial.check(seen.new_connection, f"{vector.name}: afterwards a new connection gets no answer", "must")
     if vector.row == "H48":
