@@ -26,10 +26,10 @@ TIMEOUTS_TOO = {"retry": {"on": ["connect", "reset", "timeout"], "floor": 20}}
 
 def test_killing_one_of_four_costs_no_small_get() -> None:
     with field() as (endpoints, server), Load(server, large=False) as load:
-        load.after(200)
+        load.after(100)
         for pid in children(endpoints[0].pid):
             os.kill(pid, signal.SIGKILL)
-        load.after(600)
+        load.after(300)
     assert load.wrong == []
     assert load.errors("GET", "HEAD") == 0, load.counts
     # a POST that was on its way when the endpoint died cannot be sent again

@@ -102,7 +102,7 @@ def test_one_worker_checks_and_all_believe_it() -> None:
                 peer.send(ok(b"sick"))
 
     with ScriptedUpstream(script) as sick, ScriptedUpstream(answering(ok(b"up"))) as up:
-        health = {"path": "/health", "interval": 1.0, "jitter": 0, "rise": 1, "fall": 1}
+        health = {"path": "/health", "interval": 0.4, "jitter": 0, "rise": 1, "fall": 1}
         with gateway({"endpoints": [sick.url, up.url], "health": health, "balance": "round-robin"}) as server:
             assert {ask(server) for _ in range(20)} == {(200, b"sick"), (200, b"up")}
             began, counted = time.monotonic(), checks
@@ -111,7 +111,7 @@ def test_one_worker_checks_and_all_believe_it() -> None:
             time.sleep(0.6)  # longer than the other workers take to hear of it
             assert {ask(server) for _ in range(20)} == {(200, b"up")}
             # one worker at work, not four
-            assert checks - counted <= (time.monotonic() - began) / 1.0 + 2
+            assert checks - counted <= (time.monotonic() - began) / 0.4 + 2
             well.set()
             wait_for(lambda: state(server)["endpoints"][0]["state"] == "up")  # type: ignore[index]
             wait_for(lambda: ask(server) == (200, b"sick"))
@@ -143,7 +143,7 @@ def test_round_robin_is_even_over_workers() -> None:
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_page_in_a_browser(tmp_path: Path) -> None:
     """It shows what there is, refreshes itself, logs no error (a policy that forbids its own script would)."""
     with ExitStack() as stack:
