@@ -21,8 +21,8 @@ from typing import IO, Any
 from wsgikit.validators.report.document import from_document
 from wsgikit.validators.report.model import Report
 
-# Of what the target prints, this many bytes are kept: a traceback and what led to it.
-_TAIL = 4000
+# Of what the target prints, this many bytes are kept, and this many lines shown: a traceback and what led to it.
+_TAIL, _LINES = 4000, 25
 # Seconds between the end of a process's output and its own.
 _END = 5.0
 
@@ -87,7 +87,7 @@ class _Tail:
     def text(self) -> str:
         """The last lines."""
         self._thread.join(0.2)
-        return self._kept.decode("utf-8", "replace").strip()
+        return "\n".join(self._kept.decode("utf-8", "replace").strip().splitlines()[-_LINES:])
 
 
 def supervise(job: Job, progress: Callable[[str], None] = lambda label: None) -> Report:

@@ -43,6 +43,9 @@ def exits(environ, start_response):
 def leaves(environ, start_response):
     sys.exit("enough")
 
+def leaves_sometimes(environ, start_response):
+    return (leaves if environ.get("PATH_INFO") == "/leave" else good)(environ, start_response)
+
 def hangs(environ, start_response):
     time.sleep(60)
 
@@ -199,6 +202,20 @@ def test_a_target_that_misbehaves_ends_in_a_clear_verdict(folder: Path, target: 
 
     assert done.returncode == 3, done.stdout
     assert said in done.stdout
+
+
+def test_an_app_that_exits_is_judged_and_its_neighbours_too(folder: Path) -> None:
+    done = check(
+        folder, "apps:leaves_sometimes", "--path", "/leave", "--path", "/", "--method", "GET", "--format", "json"
+    )
+    report = json.loads(done.stdout)
+
+    assert done.returncode == 0
+    assert report["aborted"] == ""
+    results = {row["rule"]: row for row in report["results"]}
+    assert results["WSGI-A38"]["findings"][0]["detail"] == "the app raised SystemExit: enough"
+    assert results["WSGI-A02"]["verdict"] == "PASS"
+    assert "Traceback" not in check(folder, "apps:leaves").stdout
 
 
 def test_what_a_target_prints_does_not_reach_the_report(folder: Path) -> None:

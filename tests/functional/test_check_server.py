@@ -16,6 +16,7 @@ import pytest
 
 from wsgikit.testing import ServerProcess, accepts, free_port
 from wsgikit.testing.processtree import MARK
+from wsgikit.validators.server.target import Running, Target
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = str(ROOT / "tests" / "fakes" / "tiny_server.py")
@@ -255,3 +256,26 @@ def test_a_server_project_gets_one_test_for_each_rule(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "XFAIL test_suite.py::test_conformance[WSGI-S31] - we like it so" in done.stdout
+
+
+ONE_AT_A_TIME = """
+    import importlib, socket, sys
+    sys.path[:0] = [{fakes!r}]
+    from tiny_server import TinyServer, Connection
+
+    class Single(TinyServer):
+        def accepted(self, peer):
+            Connection(self, peer).run()  # one thread: the next connection waits until this one has ended
+
+    module, _, name = sys.argv[3].partition(":")
+    server = Single(getattr(importlib.import_module(module), name))
+    server.listener.close()
+    server.listener = socket.create_server((sys.argv[1], int(sys.argv[2])))
+    server.serve()
+"""
+
+
+def test_a_server_with_one_thread_is_not_kept_busy_by_the_check_itself(tmp_path: Path) -> None:
+    source = textwrap.dedent(ONE_AT_A_TIME).format(fakes=str(ROOT / "tests" / "fakes"))
+    with Running(Target(command=script(tmp_path, source))) as running:
+        assert running.site.patience == 2.0

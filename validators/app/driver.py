@@ -19,6 +19,8 @@ from wsgikit.validators.app.streams import BodyInput, ErrorLog
 # Of a body, this much is kept and this much is read before the conversation is closed early.
 KEPT = 1024 * 1024
 MOST = 16 * 1024 * 1024
+# What an app may raise and a server has to survive: sys.exit() in an app is a mistake, not the end of the check.
+RAISED = (Exception, SystemExit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +119,7 @@ class Conversation:
         """Call the app and keep its iterable for `finish`."""
         try:
             self._result = app(self.environ(), self._start_response())
-        except Exception as error:
+        except RAISED as error:
             self._raised(error, "call")
 
     def environ(self) -> dict[str, Any]:
@@ -166,18 +168,18 @@ class Conversation:
                 if self.answer.size > MOST:
                     self.answer.cut = True
                     return
-        except Exception as error:
+        except RAISED as error:
             self._raised(error, "iterate")
 
     def _close(self) -> None:
         try:
             if hasattr(self._result, "close"):
                 self._result.close()
-        except Exception as error:
+        except RAISED as error:
             if not self.answer.crashed:
                 self._raised(error, "close")
 
-    def _raised(self, error: Exception, phase: str) -> None:
+    def _raised(self, error: BaseException, phase: str) -> None:
         self.answer.raised, self.answer.phase = error, phase
 
     def _send(self, data: Any) -> None:

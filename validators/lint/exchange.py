@@ -187,7 +187,7 @@ class Exchange:
             self._beginning += data[:_KEPT]
         if self.method == "HEAD":
             if not before:
-                yield Note("A50", "the answer to HEAD has a body; servers have to drop it", Verdict.WARN)
+                yield Note("A50", "the answer to HEAD has a body; servers have to drop it", Verdict.INFO)
         elif self.code in (204, 304):
             if not before:
                 yield Note("A50", f"a {self.code} response has a body: {shown(data)}")

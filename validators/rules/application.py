@@ -127,8 +127,8 @@ APPLICATION = (
          "Content-Length is one number of ASCII digits; a second one does not contradict it."),
     Rule("A50", "derived", "features; RFC 9110 6.4.1", "request", "http",
          "Answers to HEAD and those with status 204 or 304 have no body; 204 has no Content-Length.",
-         "A body in an answer to HEAD is a warning: every server has to drop it, and many apps leave that to the "
-         "server."),
+         "A body in an answer to HEAD is only reported: that it is not sent is the server's duty (RFC 9110 9.3.2), and "
+         "many frameworks leave it to the server."),
     Rule("A51", "derived", "environ; RFC 3875 6.3.3", "call", "http",
          "The status goes into the status argument, not into a header named Status as in CGI."),
     Rule("A52", "must", "file", "call", "pep",

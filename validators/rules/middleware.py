@@ -29,7 +29,9 @@ MIDDLEWARE = (
          "The server's write() carries only what the app sent by the middleware's own write().", level="must"),
     Rule("M10", "must", "details", "peer", "pep",
          "Middleware calls close() of the app's iterable: at the end, after errors of the app or its own, and when "
-         "it is itself closed early."),
+         "it is itself closed early.",
+         "Where the middleware raises instead of returning, because the server's start_response refused, nobody else "
+         "can close; the PEP does not name that case, and it is a warning."),
     Rule("M11", "derived", "details", "peer", "recommended",
          "Middleware closes once, and the object the app returned rather than its iterator."),
     Rule("M12", "must", "start", "peer", "pep",

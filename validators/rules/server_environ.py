@@ -89,7 +89,9 @@ SERVER_ENVIRON = (
     Rule("S38", "must", "environ", "call", "pep",
          "wsgi.version is the tuple (1, 0)."),
     Rule("S39", "must", "environ", "call probe", "pep",
-         "wsgi.url_scheme is a str, http or https as it fits."),
+         "wsgi.url_scheme is a str, http or https as it fits.",
+         "A server may believe X-Forwarded-Proto of a proxy that its settings trust, and many trust loopback: that is "
+         "reported, and breaks nothing."),
     Rule("S40", "must", "environ", "call", "pep",
          "wsgi.input and wsgi.errors are there."),
     Rule("S41", "must", "environ", "call probe", "pep",

@@ -12,12 +12,15 @@ from wsgikit.validators.app.request import Request
 from wsgikit.validators.lint.places import definition
 from wsgikit.validators.report.model import Finding, Report, Reproducer, Verdict, broken
 from wsgikit.validators.rules import RULES, in_profile, rule, select
-from wsgikit.validators.sandwich.script import PAGE, Script
+from wsgikit.validators.sandwich.script import PAGE, SHORT, Script
 from wsgikit.validators.sandwich.server import Behaviour, Run, play
 
 _PER_RULE = 5
 # A difference is believed when it comes every time of so many.
 _AGAIN = 8
+
+TOLD = "print(run.status, run.headers, run.body, run.raised)"
+"""The last line of a reproducer."""
 
 BASES = (
     Script(),
@@ -133,8 +136,15 @@ class Bench:
         """Say that these rules could be judged: without a finding they pass."""
         self._tried.update(rule(key).id for key in keys)
 
-    def found(self, key: str, detail: str, run: Run | None = None, verdict: Verdict | None = None) -> None:
-        """A rule is broken."""
+    def found(
+        self,
+        key: str,
+        detail: str,
+        run: Run | None = None,
+        verdict: Verdict | None = None,
+        shown: tuple[str, ...] = ("print(*run.trace.events, sep='\\n')", TOLD),
+    ) -> None:
+        """A rule is broken. `shown` are the last lines of the reproducer, which can use `run`; "@" is the factory."""
         one = rule(key)
         self.tried(key)
         kept = self._findings.setdefault(one.id, [])
@@ -147,34 +157,24 @@ class Bench:
                 detail=detail,
                 case=run.case() if run else "",
                 location=definition(self._factory),
-                reproducer=Reproducer(script=self._script(run)) if run else None,
+                reproducer=Reproducer(script=self._script(run, shown)) if run else None,
             )
         )
 
-    def _script(self, run: Run) -> str:
+    def _script(self, run: Run, shown: tuple[str, ...]) -> str:
         module, _, name = self.target.partition(":")
         options = "".join(f", {key}={value!r}" for key, value in self.settings.options)
-        script, behaviour, request = run.script, run.behaviour, run.request
-        changes = ", ".join(
-            f"{key}={value!r}"
-            for key, value in vars(script).items()
-            if value != getattr(Script(), key) and key != "blocks"
-        )
-        blocks = ", blocks=PAGE" if script.blocks == PAGE else ""
-        acts = ", ".join(
-            f"{key}={value!r}" for key, value in vars(behaviour).items() if value != getattr(Behaviour(), key)
-        )
+        request, made = run.request, f"lambda app: {name or 'middleware'}(app{options})"
         return "\n".join(
             (
                 f"from {module} import {name.partition('.')[0].partition('(')[0] or 'middleware'}",
+                "from wsgikit.validators import Lint",
                 "from wsgikit.validators.app import Request",
-                "from wsgikit.validators.sandwich.script import PAGE, Script",
-                "from wsgikit.validators.sandwich.server import Behaviour, play",
+                "from wsgikit.validators.sandwich.script import PAGE, SHORT, Script",
+                "from wsgikit.validators.sandwich.server import Behaviour, Run, ScriptedServer, play",
                 f"request = Request(method={request.method!r}, target={request.target!r}, headers={request.headers!r})",
-                f"run = play(lambda app: {name or 'middleware'}(app{options}),",
-                f"           Script({changes}{blocks}), request, Behaviour({acts}))",
-                "print(*run.trace.events, sep='\\n')",
-                "print(run.status, run.headers, run.body, run.raised)",
+                f"run = play({made}, {_made(run.script)}, request, {_made(run.behaviour)})",
+                *(line.replace("@", f"({made})") for line in shown),
             )
         )
 
@@ -208,3 +208,21 @@ class Bench:
 def crashed(run: Run) -> str:
     """What came out of the middleware, "" when nothing did."""
     return "" if run.raised is None else f"{type(run.raised).__name__}: {run.raised}"
+
+
+def _made(value: Script | Behaviour) -> str:
+    """The expression that makes it again."""
+    usual = type(value)()
+    changes = {key: now for key, now in vars(value).items() if now != getattr(usual, key)}
+    return f"{type(value).__name__}({', '.join(f'{key}={_literal(now)}' for key, now in changes.items())})"
+
+
+def _literal(value: Any) -> str:
+    """As repr(); blocks of the bodies that scripts send are called by their names."""
+    for name, blocks in (("PAGE", PAGE), ("SHORT", SHORT)):
+        if isinstance(value, tuple) and value and value == blocks:
+            return name
+        if isinstance(value, tuple) and any(block in blocks for block in value):
+            parts = [f"{name}[{blocks.index(block)}]" if block in blocks else repr(block) for block in value]
+            return f"({', '.join(parts)},)"
+    return repr(value)

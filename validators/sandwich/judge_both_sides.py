@@ -18,6 +18,17 @@ OWN = {
 }  # fmt: skip
 
 
+_AGAIN = "ScriptedServer(Run(run.script, request, run.behaviour, run.trace, run.app))"
+_SHOWN = {
+    "app": ("lint = Lint(run.middleware, roles=('app',))", f"{_AGAIN}.serve(lint)", "print(*lint.findings)"),
+    "server": (
+        "lint = Lint(run.app, roles=('server',))",
+        f"{_AGAIN}.serve(@(lint)); lint.finish()",
+        "print(*lint.findings)",
+    ),
+}
+
+
 def judge(bench: Bench) -> None:
     """Run the usual scripts between two lints."""
     scripts = [*BASES, *(base.but("late", start="iterate") for base in BASES)]
@@ -45,4 +56,4 @@ def _between(bench: Bench, script: Script, behaviour: Behaviour) -> None:
         key = finding.rule.removeprefix("WSGI-")
         if key not in OWN and key != "A50":
             side = "app" if key[0] == "A" else "server"
-            bench.found("M01", f"as {side} it breaks {finding.rule}: {finding.detail}", run)
+            bench.found("M01", f"as {side} it breaks {finding.rule}: {finding.detail}", run, shown=_SHOWN[side])

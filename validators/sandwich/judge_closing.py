@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from wsgikit.validators.app.driver import Wrapper
 from wsgikit.validators.lint.notes import Note
+from wsgikit.validators.report.model import Verdict
 from wsgikit.validators.sandwich import trace as at
 from wsgikit.validators.sandwich.bench import BASES, Bench, crashed
 from wsgikit.validators.sandwich.script import Script
@@ -37,8 +38,11 @@ def _closes(bench: Bench, base: Script) -> None:
     ]
     runs += [bench.run(late, Behaviour(refuses=True)), bench.run(base, Behaviour(refuses=True))]
     for run in runs:
+        # The PEP names the end, errors while iterating, and clients that go. That a middleware raises instead of
+        # returning is none of these; nobody else can close then, all the same.
+        mild = Verdict.WARN if run.behaviour.refuses and not run.trace.count(at.RETURN) else None
         for note in closing_notes(run.trace):
-            bench.found(note.key, note.detail, run)
+            bench.found(note.key, note.detail, run, mild)
 
 
 def closing_notes(trace: Trace) -> Iterator[Note]:

@@ -11,6 +11,17 @@ from wsgikit.validators.sandwich.script import ERROR_PAGE, Script, ScriptedApp
 from wsgikit.validators.sandwich.server import Behaviour, Run, ScriptedServer
 from wsgikit.validators.sandwich.trace import Trace
 
+_KEPT = (
+    "import gc; run.app.release(); run.raised = run.result = None",
+    "run.given_environ, run.before = {}, {}; gc.collect()",
+    "print('still referred to:', run.app.trouble())",
+)
+_SPOILT = (
+    "again = Run(run.script, request, Behaviour(), run.trace, run.app)",
+    "ScriptedServer(again).serve(run.middleware)",
+    "print(again.headers)",
+)
+
 
 def judge(bench: Bench) -> None:
     """Every rule of this module."""
@@ -46,7 +57,7 @@ def _errors_before_output(bench: Bench, base: Script) -> None:
         bench.found(
             "M12", f"the app called start_response with exc_info, and the middleware raised {crashed(run)}", run
         )
-    elif len(starts) > 1 and not starts[-1][1]:
+    elif len(starts) > 1 and not any(with_exc_info for _, with_exc_info in starts):
         bench.found("M12", "the app gave exc_info, and the server did not get it", run)
     elif run.status.startswith("200"):
         bench.found("M12", "the app started again with exc_info, and the server has the first status", run)
@@ -56,7 +67,7 @@ def _errors_before_output(bench: Bench, base: Script) -> None:
     run.app.release()
     gc.collect()
     if kept is not None and kept() is not None:
-        bench.found("M14", "the exception of exc_info is still referred to after the request", run)
+        bench.found("M14", "the exception of exc_info is still referred to after the request", run, shown=_KEPT)
 
 
 def _errors_after_output(bench: Bench, base: Script) -> None:
@@ -66,9 +77,13 @@ def _errors_after_output(bench: Bench, base: Script) -> None:
     if not sent_before or run.trace.count(at.IN_START) < 2:
         return
     bench.tried("M22")
-    starts = run.trace.all(at.START)
-    if len(starts) > 1 and not starts[-1][1]:
+    again = [with_exc_info for _, with_exc_info in run.trace.all(at.START)[1:]]
+    if again and not any(again):
         bench.found("M12", "the app gave exc_info after output, and the server did not get it", run)
+    elif not all(again):
+        bench.found(
+            "M01", "as app it breaks WSGI-A33: after output it starts a response of its own, without exc_info", run
+        )
     elif run.app.start_error is None and ERROR_PAGE in run.body:
         bench.found("M22", "exc_info was swallowed after output, and the app's error page follows the first body", run)
 
@@ -135,4 +150,5 @@ def _header_list(bench: Bench) -> None:
         return
     bench.tried("M26")
     if runs[1].header("X-Spoiled"):
-        bench.found("M26", "what the server did to the header list came back in the next response", runs[1])
+        detail = "what the server did to the header list came back in the next response"
+        bench.found("M26", detail, runs[1], shown=_SPOILT)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsgikit.validators.app.driver import Conversation, StartedTwice, Wrapper
+from wsgikit.validators.app.driver import RAISED, Conversation, StartedTwice, Wrapper
 from wsgikit.validators.app.request import Request
 from wsgikit.validators.sandwich import trace as at
 from wsgikit.validators.sandwich.script import Script, ScriptedApp
@@ -95,12 +95,12 @@ class ScriptedServer:
             run.result = middleware(environ, self.start_response)
             self.trace.add(at.RETURN)
             run.size = _size(run.result)
-        except Exception as error:
+        except RAISED as error:
             self._raised(error)
             return
         try:
             self._iterate(run.result)
-        except Exception as error:
+        except RAISED as error:
             self._raised(error)
         self._close(run.result)
 
@@ -126,12 +126,12 @@ class ScriptedServer:
         try:
             if hasattr(result, "close"):
                 result.close()
-        except Exception as error:
+        except RAISED as error:
             self._raised(error)
         if self.run.behaviour.spoils and isinstance(self._list, list):
             self._list[:] = [("X-Spoiled", "by the server")]
 
-    def _raised(self, error: Exception) -> None:
+    def _raised(self, error: BaseException) -> None:
         self.trace.add(at.RAISE, type(error).__name__)
         if self.run.raised is None:
             self.run.raised = error

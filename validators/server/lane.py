@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wsgikit.errors import WsgikitError
+from wsgikit.testing import Address
 from wsgikit.validators.report import Finding, Verdict
 from wsgikit.validators.server.case import Broken, Case, NotApplicable, Unclear
-from wsgikit.validators.server.reproduce import PLACE, reproducer
+from wsgikit.validators.server.reproduce import PLACE, SOCKET, reproducer
 from wsgikit.validators.server.target import Running, Target, TargetError
-from wsgikit.validators.server.trial import Trial
+from wsgikit.validators.server.trial import Site, Trial
 
 # Often enough to tell a broken rule from a busy machine; the verdict FAIL needs all of them to agree.
 _TRIES = 2
@@ -149,10 +150,17 @@ def _observed(case: Case, trial: Trial, verdict: Verdict, detail: str) -> Findin
         reproducer=reproducer(
             raw,
             trial.endpoint,
-            place=PLACE if trial.site.starter is not None else trial.site.address,
+            place=_place(trial.site),
             tls=trial.site.tls is not None,
         ),
     )
+
+
+def _place(site: Site) -> Address:
+    """Where the reader's own server will be."""
+    if site.starter is None:
+        return site.address
+    return SOCKET if isinstance(site.address, str) else PLACE
 
 
 def _shortened(data: bytes, limit: int = 400) -> str:

@@ -139,7 +139,8 @@ def _fate(trial: Trial, client: RawClient, vector: Vector, seen: Observed) -> bo
     if seen.waits and not seen.replies:
         return None
     if vector.eof:
-        return False if client.closed_by_peer(_LINGER) else None
+        # The end of a TLS session leaves nothing that a poller sees: a keep-alive timeout of seconds may have to pass.
+        return False if client.closed_by_peer(_LINGER if trial.site.tls is None else 3 * _LINGER) else None
     ends = not seen.replies or not seen.replies[-1].persistent or seen.replies[-1].status >= 400
     if ends and client.closed_by_peer(_LINGER):
         return False

@@ -13,7 +13,10 @@ from wsgikit.validators.rules import Rule, select
 from wsgikit.validators.server import cases
 from wsgikit.validators.server.case import CASES, Case
 from wsgikit.validators.server.lane import Lane, unjudged
+from wsgikit.validators.server.reproduce import reproduction
 from wsgikit.validators.server.target import Running, Target, TargetError
+
+_LINES = 25  # of what a target printed that did not start: a traceback
 
 Progress = Callable[[int, int, Finding], None]
 """Called after each case: how many are done, how many there are, the last finding. Called by one thread at a time."""
@@ -68,7 +71,8 @@ def check(target: Target, plan: Plan, progress: Progress | None = None) -> Repor
         first = Lane(target)
         running = first.start()
     except TargetError as error:
-        output = (f"the target's output:\n{error.output[-4000:]}",) if error.output else ()
+        last = "\n".join(error.output[-4000:].splitlines()[-_LINES:])
+        output = (f"the target's last output:\n{last}",) if last else ()
         return Report(
             kind="server",
             target=target.title,
@@ -96,12 +100,7 @@ def check(target: Target, plan: Plan, progress: Progress | None = None) -> Repor
 def _facts(target: Target) -> dict[str, str]:
     if not target.startable:
         return {"url": target.url}
-    command = " ".join(target.command)
-    filled = command.replace("{host}", "127.0.0.1").replace("{port}", "8000").replace("{app}", "wsgi_probe:application")
-    return {
-        "command": command,
-        "reproduce": f"wsgikit check server --write-probe probe && PYTHONPATH=probe {filled}",
-    }
+    return {"command": " ".join(target.command), "reproduce": reproduction(target.command)}
 
 
 def _notes(running: Running) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Self
 
 from wsgikit.errors import Disconnected, PeerTimeout
 from wsgikit.testing.response import BODY_LIMIT, Response, ResponseReader
+from wsgikit.testing.tls import TlsStream
 
 Address = tuple[str, int] | str
 """("127.0.0.1", 8000), or the path of a Unix socket with or without a leading `unix:`."""
@@ -51,9 +52,8 @@ class RawClient:
         self.partial: Response | None = None
         self._pending = b""
         self._ended: str | None = None
-        self.socket = _connect(address, timeout, receive_buffer)
-        if tls is not None:
-            self.socket = _wrapped(self.socket, tls)
+        plain = _connect(address, timeout, receive_buffer)
+        self.socket: socket.socket | TlsStream = plain if tls is None else _wrapped(plain, tls)
 
     def __enter__(self) -> Self:
         return self
@@ -103,7 +103,7 @@ class RawClient:
             self.send(piece)
 
     def half_close(self) -> None:
-        """Ends our sending side (FIN); reading goes on."""
+        """Ends our sending side, by FIN or close_notify; reading goes on."""
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -261,9 +261,9 @@ def _connect(address: Address, timeout: float, receive_buffer: int) -> socket.so
     return connection
 
 
-def _wrapped(plain: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+def _wrapped(plain: socket.socket, tls: ssl.SSLContext) -> TlsStream:
     try:
-        return tls.wrap_socket(plain, server_hostname="localhost")
+        return TlsStream(plain, tls)
     except BaseException:
         plain.close()
         raise

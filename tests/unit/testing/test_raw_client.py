@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import throwaway_certificate
 
 from wsgikit.errors import Disconnected, PeerTimeout, ProtocolError
 from wsgikit.testing import Address, RawClient
@@ -59,6 +62,28 @@ def test_dribbled_bytes_arrive_in_order(peer) -> None:
         client.half_close()
         assert client.read_response().status == 200
     assert seen == b"abcdefghi"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_tls_session_is_ended_on_one_side_only(peer, tmp_path: Path, version: ssl.TLSVersion) -> None:
+    server, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    server.load_cert_chain(*throwaway_certificate.make(tmp_path))
+    server.maximum_version = version
+    client_side.check_hostname, client_side.verify_mode = False, ssl.CERT_NONE
+    seen = bytearray()
+
+    def answer_after_the_end(connection: socket.socket) -> None:
+        with server.wrap_socket(connection, server_side=True) as secure:
+            while data := secure.recv(65536):
+                seen.extend(data)
+            secure.sendall(OK.replace(b"hi", b"h" * 2))
+
+    with RawClient(peer(answer_after_the_end), tls=client_side) as client:
+        client.send(b"a" * 100_000)
+        client.half_close()
+        assert client.read_response().body == b"hh"
+        assert client.receive() == b""
+    assert seen == b"a" * 100_000
 
 
 def test_silence_is_a_timeout_with_what_had_arrived(peer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from wsgikit.validators.server.control import Control
 from wsgikit.validators.server.lane import _concluded
 from wsgikit.validators.server.probe import call as probe_call
 from wsgikit.validators.server.probe import control as line
-from wsgikit.validators.server.reproduce import endpoint_source, literal, reproducer
+from wsgikit.validators.server.reproduce import endpoint_source, literal, reproducer, reproduction
 from wsgikit.validators.server.runner import chosen_cases, judged_rules
 from wsgikit.validators.server.target import PACKAGE, write_probe
 
@@ -47,7 +48,16 @@ def test_long_bytes_become_python() -> None:
 def test_places() -> None:
     assert "nc -w 3 -U /run/x.sock" in reproducer(b"x", place="/run/x.sock").command
     assert "openssl s_client -quiet -connect 127.0.0.1:8000" in reproducer(b"x", tls=True).command
+    assert "wrap_socket" in reproducer(b"x" * 4000 + b"y" * 900, tls=True).command
     assert reproducer(b"").command == ""
+
+
+def test_the_line_that_starts_the_server_is_quoted_for_the_shell() -> None:
+    line = reproduction(["my server", "-c", "a='b c'", "{host}:{port}", "{app}"])
+    _, _, started = line.partition("PYTHONPATH=probe ")
+    assert shlex.split(started) == ["my server", "-c", "a='b c'", "127.0.0.1:8000", "wsgi_probe:application"]
+    assert "openssl req" in reproduction(["serve", "{cert}", "{key}"])
+    assert reproduction(["serve", "{socket}"]).endswith(" serve probe/server.sock")
 
 
 def test_the_app_half_is_the_source_of_the_endpoint() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wsgikit.errors import Disconnected
 from wsgikit.validators.server.case import case
 from wsgikit.validators.server.control import SeenCall
 from wsgikit.validators.server.target import TargetError
@@ -127,9 +128,11 @@ def multithread_is_true(trial: Trial) -> str:
 
 
 def _two_at_once(trial: Trial) -> tuple[SeenCall, SeenCall | None]:
-    clients = [trial.connect(), trial.connect()]
-    for number, client in enumerate(clients, 1):
-        client.send(trial.request("/park?gate=both"))
+    for number in (1, 2):
+        try:
+            trial.connect().send(trial.request("/park?gate=both"))
+        except (OSError, Disconnected):
+            break  # with one thread there may be nobody to shake hands with (TLS)
         trial.wait_calls(number, 1.0)
     calls = trial.calls
     trial.open("both")

@@ -37,8 +37,6 @@ def _enter(vector: Vector) -> None:
             trial.skip("the server decodes no chunked bodies (see WSGI-S80)")
         if {vector.row, vector.id} & _NEED_PIPELINING and not trial.answers_pipelined():
             trial.skip("the server loses requests that are pipelined (see HTTP-51)")
-        if vector.row == "H59" and trial.site.tls is not None:
-            trial.skip("TLS has an end of its own (close_notify); half of a connection is not closed over it")
         seen = observe(trial, vector)
         return _judge(trial, vector, seen, speaks_1_1)
 
