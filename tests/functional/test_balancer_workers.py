@@ -53,7 +53,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("preload", [(), ("--preload",)])
+@pytest.mark.parametrize("preload", [(), pytest.param(("--preload",), marks=pytest.mark.soak)])
 def test_limits_counts_and_status_are_those_of_all_workers(preload: tuple[str, ...]) -> None:
     at_once, most, lock = 0, 0, threading.Lock()
 

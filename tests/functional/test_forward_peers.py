@@ -54,7 +54,7 @@ def gateway(options: dict[str, object], *more: str) -> ServerProcess:
     return ServerProcess([*command, "--pythonpath", str(APPS), *more], env={"GATEWAY": json.dumps(options)})
 
 
-@pytest.mark.parametrize("body", ["spool", "stream"])
+@pytest.mark.parametrize("body", [pytest.param("spool", marks=pytest.mark.soak), "stream"])
 @pytest.mark.parametrize("name", list(UPSTREAMS))
 def test_real_servers_behind_us(name: str, body: str) -> None:
     with (
