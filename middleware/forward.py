@@ -247,6 +247,8 @@ class Forward:
         self.to = to
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not self.to.running:
+            self.to.start()
         return self._gateway(environ, start_response)
 
     def describe(self) -> str:

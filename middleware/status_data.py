@@ -94,7 +94,7 @@ def _state(balancer: Balancer, endpoint: Endpoint, row: tuple[int, ...], now: fl
     """One word, and why."""
     if endpoint.spec.drain:
         return "draining", "no new requests"
-    if row[cells.CHECKED] < 0:
+    if endpoint.health.checked < 0:
         return "down", f"{-row[cells.STREAK]} checks failed"
     left = row[cells.EJECTED_UNTIL] / 1000 - now
     if left > 0:

@@ -86,7 +86,7 @@ class Balancer:
             Roster(self.name, specs, client, rules),
             make(balance, hash),
             rules,
-            Board(self.name),
+            Board(self.name, checks=rules.health is not None),
             lanes=_lanes({} if lanes is None else lanes, specs, bool(discover)),
             sticky=Sticky(sticky) if sticky is not None else None,
             breaker=Breaker(breaker) if breaker is not None else None,
@@ -123,6 +123,11 @@ class Balancer:
         if not self._ticker.running:
             self.start()
         return self.gateway(environ, start_response)
+
+    @property
+    def running(self) -> bool:
+        """Whether checks, discovery and counting run in this process."""
+        return self._ticker.running
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:

@@ -15,10 +15,12 @@ all upstreams; 64 processes; 56 ejections at once in one upstream.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from math import log2
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from wsgikit.middleware.balancer.endpoint import Endpoint
 
@@ -69,13 +71,14 @@ def milliseconds(seconds: float) -> int:
 
 
 class Board:
-    """The shared rows of one upstream."""
+    """The shared rows of one upstream. `checks`: somebody checks it; else verdicts of earlier checks mean nothing."""
 
-    def __init__(self, upstream: str, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, upstream: str, clock: Callable[[], float] = monotonic, *, checks: bool = True) -> None:
         from wsgikit import scoreboard
 
         board = scoreboard.current()
         self._clock = clock
+        self._checks = checks
         self._key = f"{upstream}\0".encode()
         self._health = board.table("wsgikit-health", rows=2 * ENDPOINTS, cells=64)
         self._load = board.table("wsgikit-load", rows=ENDPOINTS, cells=64)
@@ -90,7 +93,8 @@ class Board:
         health = endpoint.health
         if row is None:
             return False
-        seen = (row[EJECTED_UNTIL] / 1000, row[EJECTIONS], row[REASON], row[CHECKED], row[SINCE] / 1000)
+        checked = row[CHECKED] if self._checks else 0
+        seen = (row[EJECTED_UNTIL] / 1000, row[EJECTIONS], row[REASON], checked, row[SINCE] / 1000)
         if seen == (health.ejected_until, health.ejections, health.reason, health.checked, health.since):
             return False
         health.ejected_until, health.ejections, health.reason, health.checked, health.since = seen
@@ -217,7 +221,8 @@ class Board:
     def publish(self, endpoint: Endpoint, in_flight: int, counted: dict[int, int]) -> None:
         """Write what this process has under way and what it has counted since the last time."""
         if not endpoint.spec.max_connections:
-            self._load.update(endpoint.key, lambda cells: _store(cells, in_flight))
+            total = _of_all(endpoint, in_flight)
+            self._load.update(endpoint.key, lambda cells: _store(cells, total))
         if counted:
             self._counts.update(endpoint.key, lambda cells: _add(cells, counted))
         if counted.get(REQUESTS):
@@ -247,6 +252,30 @@ class Board:
         current = int(self._clock() // SLICE)
         numbers = range(current - SLICES + 1, current + 1)
         return [row[n % SLICES] & 0xFFFFFFFF if row[n % SLICES] >> 32 == n else 0 for n in numbers]
+
+
+# Requests under way at endpoints of this process. Two objects may stand for one row: Forward to the same URL in two
+# places, or an endpoint that has left the list and come back before its last request was over.
+_under_way: WeakKeyDictionary[Endpoint, int] = WeakKeyDictionary()
+_summing = threading.Lock()
+
+
+def _of_all(endpoint: Endpoint, in_flight: int) -> int:
+    with _summing:
+        if in_flight:
+            _under_way[endpoint] = in_flight
+        else:
+            _under_way.pop(endpoint, None)
+        return sum(count for other, count in _under_way.items() if other.key == endpoint.key)
+
+
+def _forget_all() -> None:
+    global _summing
+    _summing = threading.Lock()
+    _under_way.clear()
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 def _add(cells: Row, counted: dict[int, int]) -> None:

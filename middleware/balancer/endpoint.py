@@ -106,8 +106,8 @@ class Endpoint:
     """
 
     __slots__ = (
-        "added", "client", "credit", "failures", "health", "in_flight", "key", "latency", "latency_at", "spec", "tally",
-        "weight",
+        "__weakref__", "added", "client", "credit", "failures", "health", "in_flight", "key", "latency", "latency_at",
+        "spec", "tally", "weight",
     )  # fmt: skip
 
     def __init__(self, spec: EndpointSpec, upstream: str, settings: ClientSettings, added: float = 0.0) -> None:

@@ -279,17 +279,14 @@ class Upstream:
 
     def publish(self) -> None:
         """Write what was counted to the scoreboard, also of endpoints that are on the list no more."""
-        under_way: dict[bytes, int] = {}
         gone: list[Endpoint] = []
         leaving = self.roster.leaving
         for endpoint in (*leaving, *self.roster.endpoints):
             with self._lock:
                 counted, endpoint.tally = endpoint.tally, {}
                 in_flight = endpoint.in_flight
-            # one that has come back shares its row with the one that has not quite left
-            under_way[endpoint.key] = in_flight = under_way.get(endpoint.key, 0) + in_flight
             self.board.publish(endpoint, in_flight, counted)
-            if endpoint in leaving and not endpoint.in_flight:
+            if endpoint in leaving and not in_flight:
                 gone.append(endpoint)
         if gone:
             self.roster.forget(gone)

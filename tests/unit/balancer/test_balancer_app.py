@@ -350,10 +350,10 @@ def test_a_lane_of_which_nobody_is_up_gives_its_requests_to_the_rest(play, balan
     app = balancing([main.url, f"{canary.url} lane=canary"], lanes=lanes)
     asked = {"HTTP_X_CANARY": "yes"}
     assert bodies(app, 3, **asked) == {b"canary": 3}
-    app.upstream.board.checked(app.endpoints[1], False, 1, 1)
+    app.upstream.board.eject(app.endpoints[1], "connect", 60, 60, 2)
     app.upstream.roster.changed()
     assert bodies(app, 3, **asked) == {b"main": 3}
-    app.upstream.board.checked(app.endpoints[0], False, 1, 1)
+    app.upstream.board.eject(app.endpoints[0], "connect", 60, 60, 2)
     app.upstream.roster.changed()
     assert set(bodies(app, 20, **asked)) == {b"main", b"canary"}  # panic: all of them
 
@@ -658,3 +658,60 @@ def test_what_ends_at_an_endpoint_that_has_left_is_counted(play, balancing) -> N
     assert board.in_flight(leaving) == 0
     assert board.counts(leaving)[0][cells.REQUESTS] == 1
     assert app.upstream.roster.leaving == ()
+
+
+def test_forward_to_one_place_from_two_counts_together(play) -> None:
+    begun, go = threading.Semaphore(0), threading.Event()
+
+    def slow(peer: Peer) -> None:
+        while True:
+            peer.read_request()
+            begun.release()
+            assert go.wait(5)
+            peer.send(ok(b"late"))
+
+    (up,) = play(slow)
+    first, second = Forward(to=up.url), Forward(to=up.url)
+    asking = [threading.Thread(target=bodies, args=(app, 1)) for app in (first, second)]
+    try:
+        for each in asking:
+            each.start()
+            assert begun.acquire(timeout=5)
+        for app in (first, second, first):
+            app.to.upstream.publish()
+        (endpoint,) = second.to.endpoints
+        assert second.to.upstream.board.in_flight(endpoint) == 2
+        go.set()
+        for each in asking:
+            each.join(5)
+        first.to.upstream.publish()
+        assert second.to.upstream.board.in_flight(endpoint) == 1
+        second.to.upstream.publish()
+        assert second.to.upstream.board.in_flight(endpoint) == 0
+        assert second.to.upstream.board.counts(endpoint)[0][cells.REQUESTS] == 2
+    finally:
+        go.set()
+        first.to.close()
+        second.to.close()
+
+
+def test_forward_starts_what_its_balancer_needs(play, balancing) -> None:
+    """With options of its own it does not go through the Balancer; checks and discovery have to run all the same."""
+    (up,) = play(named(b"up"))
+    balancer = balancing([up])
+    own = Forward(to=balancer, host="upstream")
+    assert not balancer.running
+    assert call(own, environ_of(b"/")).body == b"up"
+    assert balancer.running
+
+
+def test_a_verdict_of_checks_that_are_no_more_means_nothing(play, balancing) -> None:
+    """The scoreboard outlives a reload, and the new configuration may have no checks to bring an endpoint up again."""
+    (up,) = play(named(b"up"))
+    before = balancing([up, refused()], name="shop", health={"path": "/"})
+    before.upstream.board.checked(before.endpoints[0], False, 1, 1)
+    assert before.endpoints[0].health.checked == -1
+    after = balancing([up, refused()], name="shop")
+    after.upstream.refresh()
+    assert after.endpoints[0].health.checked == 0
+    assert after.endpoints[0].up(time.monotonic())
