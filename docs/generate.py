@@ -12,8 +12,54 @@ from wsgikit.validators.rules.catalogue import markdown as rules_page
 
 HERE = Path(__file__).parent
 
+FAKES = HERE.parent / "tests" / "fakes"
+_MUTANTS = """\
+# What proves `check server`
+
+Each line is a small server with one thing wrong, and the rule that it breaks; the tests start all of them and hold
+`check server` to finding each. The same server without the fault trips nothing. Broken apps and middleware, and what
+Lint finds of servers, stand at the end of [rules.md](rules.md).
+
+## PEP 3333
+
+No rule trips but its own and those named as implied (`make soak ARGS="-m exhaustive"` crosses them all).
+
+| Rule | The server | Implied, and why |
+|---|---|---|
+"""
+_HTTP_MUTANTS = """
+## HTTP
+
+*Case* is the experiment that notices, *verdict* what comes of it; where that is no FAIL, the rule or
+the case is less than a must.
+
+| Rule | Case | The server | Verdict |
+|---|---|---|---|
+"""
+
+
+def mutants_page() -> str:
+    """Rules and the servers that break them, from the tests' own tables."""
+    sys.path.insert(0, str(FAKES))
+    try:
+        from http_mutants import load_http
+        from server_mutants import load
+
+        servers, wires = load(), load_http()
+    finally:
+        sys.path.remove(str(FAKES))
+    lines = [_MUTANTS]
+    for one in servers:
+        implied = "; ".join(f"{key}: {why}" for key, why in one.implied.items())
+        lines.append(f"| WSGI-{one.rule} | {one.words} | {implied} |\n")
+    lines.append(_HTTP_MUTANTS)
+    lines += [f"| HTTP-{one.rule[1:]} | {one.case} | {one.words} | {one.verdict} |\n" for one in wires]
+    return "".join(lines)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "middleware.md": middleware_page,
+    "mutants.md": mutants_page,
     "options.md": options_page,
     "rules.md": rules_page,
 }

@@ -6,7 +6,9 @@ Owns the patches of foreign test clients; each is undone when the test is over. 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -96,11 +98,20 @@ def _replace(undo: contextlib.ExitStack, owner: Any, name: str, value: Any) -> N
     setattr(owner, name, value)
 
 
+def _module(name: str) -> Any:
+    """The module, None where it is not installed. Its warnings are not those of the test, which may not use it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            return None
+
+
 def _werkzeug(watch: Watch, undo: contextlib.ExitStack) -> None:
     """Flask's client is a Werkzeug client."""
-    try:
-        import werkzeug.test as module
-    except ImportError:
+    module = _module("werkzeug.test")
+    if module is None:
         return
     original = module.run_wsgi_app
 
@@ -112,11 +123,10 @@ def _werkzeug(watch: Watch, undo: contextlib.ExitStack) -> None:
 
 def _webtest(watch: Watch, undo: contextlib.ExitStack) -> None:
     """Inside WebTest's own lint, which is between its client and the app."""
-    try:
-        from webtest.app import TestApp
-    except ImportError:
+    module = _module("webtest.app")
+    if module is None:
         return
-    original = TestApp.do_request
+    original = module.TestApp.do_request
 
     def do_request(self: Any, *args: Any, **options: Any) -> Any:
         app = self.app
@@ -126,7 +136,7 @@ def _webtest(watch: Watch, undo: contextlib.ExitStack) -> None:
         finally:
             self.app = app
 
-    _replace(undo, TestApp, "do_request", do_request)
+    _replace(undo, module.TestApp, "do_request", do_request)
 
 
 def _django(watch: Watch, undo: contextlib.ExitStack) -> None:

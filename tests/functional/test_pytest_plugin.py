@@ -94,7 +94,7 @@ from django.test import LiveServerTestCase
 from django.urls import path
 
 def page(request):
-    return HttpResponse("hello", headers={"Connection": "close"} if "bad" in request.path else {})
+    return HttpResponse("hello", headers={"X-Odd": "a\\x7fb"} if "bad" in request.path else {})
 
 urlpatterns = [path("good/", page), path("bad/", page)]
 
@@ -162,8 +162,21 @@ def test_strict_fails_each_test_whose_app_breaks_a_must_in_any_client(project: P
 
 def test_without_the_option_only_the_fixtures_and_marked_tests_judge(project: Path) -> None:
     pytest.importorskip("webtest")
-    found = run_pytest(project, "test_apps.py")
+    found = run_pytest(project)
     output = found.pop("")
 
     failed = {name for name, outcome in found.items() if outcome != "PASSED"}
-    assert failed == {"test_should_bad", "test_fixture_bad", "test_typo_bad"}, output
+    assert failed == {"test_should_bad", "test_fixture_bad", "test_typo_bad", "test_client_bad"}, output
+
+
+def test_what_a_test_client_warns_of_when_it_is_imported_fails_no_test_without_it(project: Path) -> None:
+    for name in ("test_apps.py", "test_django.py"):
+        (project / name).unlink()
+    (project / "test_other.py").write_text("def test_other(): pass\n")
+    (project / "webtest").mkdir()
+    (project / "webtest" / "__init__.py").write_text("")
+    (project / "webtest" / "app.py").write_text(
+        "import warnings\nwarnings.warn('old', DeprecationWarning)\n\nclass TestApp:\n    def do_request(self): pass\n"
+    )
+    found = run_pytest(project, "--wsgi-strict", "-W", "error")
+    assert found["test_other"] == "PASSED", found[""]

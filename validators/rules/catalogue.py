@@ -106,7 +106,8 @@ def _specimens() -> str:
 
     lines = [
         "\n## What proves the validator\n\n",
-        "Each of these breaks the rule in its row, and no other but those named as implied; the tests run all.\n\n",
+        "Each of these breaks the rule in its row, and no other but those named as implied; the tests run all.\n",
+        "The servers that prove `check server` have a page of their own, [mutants.md](mutants.md).\n\n",
         "| Rule | Specimen | Found by | Implied, and why |\n|---|---|---|---|\n",
     ]
     for rule in RULES.values():

@@ -63,7 +63,7 @@ class Target:
     @property
     def title(self) -> str:
         """What reports call it."""
-        return self.name or self.url or " ".join(self.command)
+        return self.name or self.url or " ".join(" ".join(self.command).split())
 
     @property
     def startable(self) -> bool:
