@@ -9,7 +9,7 @@ import errno
 import os
 import socket
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsgikit.client.connection import WRITE, Connection
 from wsgikit.client.origin import Origin
@@ -22,14 +22,19 @@ if TYPE_CHECKING:
     Place = tuple[int, tuple[str, int] | str]
 
 
+# The resolver has no answer now, which says nothing about the name.
+_NO_ANSWER = (socket.EAI_AGAIN, socket.EAI_FAIL)
+
+
 class Connector:
-    """Makes connections to one origin."""
+    """Makes connections to one origin. `connect_timeout` does not bound the system's resolver, which has its own."""
 
     def __init__(self, origin: Origin, settings: ClientSettings) -> None:
         self.origin = origin
         self.settings = settings
         self._context: ssl.SSLContext | None = None
         self._name = ""
+        self._last: list[Place] = []
 
     def prepare(self) -> None:
         """Make the TLS context now. ConfigError names a file that cannot be used."""
@@ -68,8 +73,11 @@ class Connector:
         try:
             found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
         except OSError as error:
+            if self._last and error.errno in _NO_ANSWER:
+                return self._last
             raise UpstreamError(origin.url, "resolve", str(error)) from error
-        return [(family, address[:2] if family == socket.AF_INET else address) for family, _, _, _, address in found]  # type: ignore[misc]
+        self._last = [_place(family, address) for family, _, _, _, address in found]
+        return self._last
 
     def _secured(self, connection: Connection, watch: int) -> Connection:
         import ssl
@@ -98,6 +106,11 @@ class Connector:
         except BaseException:
             _close(secured, connection)
             raise
+
+
+def _place(family: int, address: Any) -> Place:
+    """Of IPv6 all four parts: the scope may matter."""
+    return family, address[:2] if family == socket.AF_INET else address
 
 
 def _close(*connections: Connection | None) -> None:

@@ -400,6 +400,30 @@ def test_nobody_there() -> None:
     assert caught.value.phase == "connect"
 
 
+def test_while_the_resolver_gives_no_answer_its_last_one_holds(monkeypatch) -> None:
+    answers: list[OSError | None] = [
+        None, socket.gaierror(socket.EAI_AGAIN, "try again"), socket.gaierror(socket.EAI_NONAME, "unknown"),
+    ]  # fmt: skip
+
+    def resolve(host: str, port: int, **_: object):
+        assert host == "shop.test"
+        problem = answers.pop(0)
+        if problem is not None:
+            raise problem
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    with (
+        ScriptedUpstream(answering(ok())) as upstream,
+        Client(f"http://shop.test:{upstream.port}", ClientSettings(max_idle=0)) as client,
+    ):
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        assert get(client)[1] == b"hello"
+        assert get(client)[1] == b"hello"
+        with pytest.raises(UpstreamError) as caught:
+            get(client)
+    assert caught.value.phase == "resolve"
+
+
 def test_connecting_takes_no_longer_than_its_timeout() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
