@@ -18,6 +18,7 @@ from typing import Self
 from wsgikit.testing import accepts, free_port
 
 DEPLOY = Path(__file__).parents[2] / "examples" / "deploy"
+PACKAGE = Path(__file__).parents[2] / "wsgikit"
 # What the files say, by what it is for.
 PORTS = {"front": "8080", "http": "8000", "fastcgi": "9000", "scgi": "4000", "uwsgi": "3031"}
 FOLDER = "/srv/shop"
@@ -57,9 +58,11 @@ class Front:
     The folder is readable by everybody: servers started by root give their rights up.
     """
 
-    def __init__(self, file: str, ports: Mapping[str, int], *, scripts: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, file: str, ports: Mapping[str, int], *, scripts: Mapping[str, str] | None = None, port: int = 0
+    ) -> None:
         self.file = file
-        self.port = free_port()
+        self.port = port or free_port()
         self.folder = public_folder()
         self._ports = {"front": self.port, **ports}
         self._scripts = dict(scripts or {})
@@ -121,6 +124,30 @@ class Front:
                 pass
             process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def public_cgi_script(app: str, *environment: str) -> str:
+    """A script of one line that finds app and wsgikit beside itself: servers that root starts run it as somebody who
+    may not see root's folders. "" where there is no interpreter that others may run."""
+    candidates = (os.path.realpath(sys.executable), "/usr/bin/python3")
+    python = next((path for path in candidates if _is_public(path)), "")
+    line = " ".join(["#!/usr/bin/env -S", *environment, python, "-m wsgikit cgi", app])
+    return f"{line}\n" if python else ""
+
+
+def _is_public(path: str) -> bool:
+    places = [Path(path), *Path(path).parents]
+    return all(place.exists() and place.stat().st_mode & 0o001 for place in places)
+
+
+def copy_for_scripts(folder: Path, *more: Path) -> None:
+    """Put wsgikit, and what an app needs besides, where scripts of `folder` find it and every user may read it."""
+    place = folder / "cgi-bin"
+    for path in (PACKAGE, *more):
+        if path.is_dir():
+            shutil.copytree(path, place / path.name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, place)
 
 
 def cgi_script(app: str, *folders: str) -> str:

@@ -299,3 +299,29 @@ def test_docker(folder, capsys) -> None:
         finally:
             process.terminate()
             assert process.wait(10) == 0
+
+
+# How the packages of Debian read a site: their own main file, with the places of this test.
+MAINS = {
+    "nginx": ("/etc/nginx/nginx.conf", ["nginx", "-t", "-c"], "include /etc/nginx/sites-enabled/*;", "include {site};"),
+    "lighttpd": ("/etc/lighttpd/lighttpd.conf", ["lighttpd", "-tt", "-f"], "", 'include "{site}"'),
+}
+
+
+@pytest.mark.parametrize("wire", ["http", "fastcgi"])
+@pytest.mark.parametrize("kind", MAINS)
+def test_a_site_fits_into_the_main_file_of_the_system(kind: str, wire: str, folder, capsys) -> None:
+    main, command, old, new = MAINS[kind]
+    found = program(command[0])
+    if found is None or not Path(main).exists():
+        pytest.skip(f"{kind} is not installed")
+    config = write_config(folder, f"{wire}://127.0.0.1:9000", more="")
+    site, front = folder / "site", folder / "front"
+    site.write_text(deploy(capsys, kind, "--config", str(config), "--listen", "8080", "--name", "my-shop"))
+    text = Path(main).read_text()
+    line = new.format(site=site)
+    assert old in text
+    text = text.replace(old, line) if old else f"{text}\n{line}\n"
+    front.write_text(text.replace("/run/nginx.pid", f"{folder}/pid"))
+    done = subprocess.run([found, *command[1:], str(front)], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import shutil
 import sys
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from web_fronts import Front, missing, public_folder
+from web_fronts import Front, copy_for_scripts, missing, public_cgi_script, public_folder
 
 from wsgikit.testing import RawClient, ServerProcess, free_port, wait_until_accepts
 from wsgikit.testing.response import Response
@@ -32,7 +31,6 @@ FILES = [
     "haproxy-http.cfg",
     "haproxy-fastcgi.cfg",
 ]
-PACKAGE = Path(__file__).parents[2] / "wsgikit"
 
 ODDITIES = {
     # A CGI program can only end its output, and nothing tells the server that there should have been more.
@@ -107,29 +105,15 @@ def pair(request, server, ticks) -> Iterator[Pair]:
     is_cgi = "-cgi." in file
     with Front(file, server, scripts={"cgi-bin/shop.cgi": _script(ticks)} if is_cgi else None) as front:
         if is_cgi:
-            _copy_package(front.folder)
+            copy_for_scripts(front.folder, APPS / "behind_fronts.py")
         yield Pair(file, front, "/shop" if is_cgi else "", ticks)
 
 
 def _script(ticks: str) -> str:
-    """A script of one line. Web servers that root starts run it as somebody who may not see root's folders."""
-    python = next((path for path in (os.path.realpath(sys.executable), "/usr/bin/python3") if _is_public(path)), "")
-    if not python:
+    script = public_cgi_script("behind_fronts:app", f"TICKS={ticks}")
+    if not script:
         pytest.skip("no interpreter that other users may run")
-    return f"#!/usr/bin/env -S TICKS={ticks} {python} -m wsgikit cgi behind_fronts:app\n"
-
-
-def _is_public(path: str) -> bool:
-    places = [Path(path), *Path(path).parents]
-    return all(place.exists() and place.stat().st_mode & 0o001 for place in places)
-
-
-def _copy_package(folder: Path) -> None:
-    """Scripts run as another user, who may not see the folder of this checkout."""
-    shutil.copytree(
-        PACKAGE, folder / "cgi-bin" / "wsgikit", symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
-    )
-    shutil.copy(APPS / "behind_fronts.py", folder / "cgi-bin")
+    return script
 
 
 def test_environ(pair: Pair) -> None:

@@ -6,6 +6,7 @@ are served by the front where it has files; hidden names and links in them are r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from wsgikit.cli.deploy_site import Folder, Site
@@ -36,14 +37,14 @@ _PARAMS = {
     "fastcgi": (
         "fastcgi_keep_conn on;",
         "include /etc/nginx/fastcgi_params;",
-        "fastcgi_param HTTP_HOST $http_host;",
+        "fastcgi_param HTTP_HOST {host};",
     ),
-    "scgi": ("include /etc/nginx/scgi_params;", "scgi_param HTTP_HOST $http_host;"),
-    "uwsgi": ("include /etc/nginx/uwsgi_params;", "uwsgi_param HTTP_HOST $http_host;"),
+    "scgi": ("include /etc/nginx/scgi_params;", "scgi_param HTTP_HOST {host};"),
+    "uwsgi": ("include /etc/nginx/uwsgi_params;", "uwsgi_param HTTP_HOST {host};"),
     "http": (
         "proxy_http_version 1.1;",
         'proxy_set_header Connection "";',
-        "proxy_set_header Host $http_host;",
+        "proxy_set_header Host {host};",
         "proxy_set_header X-Forwarded-For $remote_addr;",
         "proxy_set_header X-Forwarded-Proto $scheme;",
         "proxy_set_header X-Forwarded-Port $server_port;",
@@ -58,9 +59,14 @@ def nginx(site: Site, listen: str) -> str:
     keeps = site.wire in ("http", "fastcgi")
     method = _PASS[site.wire]
     target = f"http://{upstream}" if site.wire == "http" else upstream
+    host = f"${re.sub('[^A-Za-z0-9]', '_', site.name)}_host"
     lines = [
         *_top(site, f"/etc/nginx/sites-available/{site.name}: nginx in front of wsgikit over {site.wire}",
               "Made by `wsgikit deploy nginx`; then: nginx -t && systemctl reload nginx"),
+        "# The host that the client means: the target's, where it names one (RFC 9112 3.2.2)",
+        f'map $http_host {host}_field {{ "" $host; default $http_host; }}',
+        rf'map $request {host} {{ "~*^\S+ https?://([^/?#\s]+)" $1; default {host}_field; }}',
+        "",
         f"upstream {upstream} {{",
         f"    server {server};",
         *(["    keepalive 16;", f"    keepalive_timeout {site.idle}s;"] if keeps else []),
@@ -79,7 +85,8 @@ def nginx(site: Site, listen: str) -> str:
         "    location @app {",
         f"        {method}_pass {target};",
         f"        {method}_read_timeout {site.patience}s;",
-        *_indent(_PARAMS[site.wire], 2),
+        f"        {method}_buffering off;  # blocks go on at once; wsgikit keeps what slow clients do not take",
+        *_indent((line.format(host=host) for line in _PARAMS[site.wire]), 2),
         "    }",
         "}",
     ]  # fmt: skip
@@ -162,7 +169,7 @@ def _apache_folders(folders: Iterable[Folder]) -> Iterator[str]:
 
 
 def lighttpd(site: Site, listen: str) -> str:
-    """A file for /etc/lighttpd/conf-available."""
+    """A file for /etc/lighttpd/conf-available. Others may have assigned the same lists before it: hence += and :=."""
     port = listen.rpartition(":")[2]
     modules = {"http": "mod_proxy", "fastcgi": "mod_fastcgi"}.get(site.wire, "mod_scgi")
     key = {"http": "proxy.server", "fastcgi": "fastcgi.server"}.get(site.wire, "scgi.server")
@@ -171,15 +178,18 @@ def lighttpd(site: Site, listen: str) -> str:
     if site.is_unix and site.wire == "http":
         where = f'"host" => "{site.place}"'
     more = "" if site.wire == "http" else ', "check-local" => "disable", "fix-root-scriptname" => "enable"'
-    handler = f'{key} = ( "{"" if site.wire == "http" else "/"}" => (( {where}{more} )) )'
+    handler = f'{key} += ( "{"" if site.wire == "http" else "/"}" => (( {where}{more} )) )'
     app = [
         *(['scgi.protocol = "uwsgi"'] if site.wire == "uwsgi" else []),
-        *(['server.http-parseopts = ( "url-path-2f-decode" => "disable" )'] if site.wire == "http" else []),
         "server.stream-response-body = 1",
         handler,
     ]
     if site.wire == "http":
-        app.insert(0, f'setenv.add-request-header = ( "X-Forwarded-Port" => "{port}" )')
+        app.insert(0, f'setenv.add-request-header += ( "X-Forwarded-Port" => "{port}" )')
+    lax = [
+        *(['"url-path-2f-decode" => "disable"'] if site.wire == "http" else []),
+        '"url-invalid-utf8-reject" => "disable"',
+    ]
     names = [
         modules,
         *(["mod_setenv"] if site.wire == "http" else []),
@@ -189,6 +199,8 @@ def lighttpd(site: Site, listen: str) -> str:
         *_top(site, f"/etc/lighttpd/conf-available/90-{site.name}.conf: lighttpd in front of wsgikit over {site.wire}",
               f"Made by `wsgikit deploy lighttpd`; then: lighty-enable-mod {site.name} && systemctl restart lighttpd"),
         f"server.modules += ( {', '.join(f'{chr(34)}{name}{chr(34)}' for name in names)} )",
+        "# what a path means is for the app to judge",
+        f"server.http-parseopts := ( {', '.join(lax)} )",
         f"server.max-request-size = {-(-site.max_body // 1024)}",
         *_lighttpd_app(site, app),
     ]  # fmt: skip
@@ -201,7 +213,7 @@ def _lighttpd_app(site: Site, app: list[str]) -> Iterator[str]:
         aliases = ", ".join(f'"{folder.url}" => "{folder.directory}/"' for folder in site.folders)
         paths = "|".join(folder.url for folder in site.folders)
         inside = [
-            f"alias.url = ( {aliases} )",
+            f"alias.url += ( {aliases} )",
             f'$HTTP["url"] =~ "^({paths})" {{',
             '    server.follow-symlink = "disable"',
             r'    $HTTP["url"] =~ "/\." { url.access-deny = ( "" ) }',

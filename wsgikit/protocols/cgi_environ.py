@@ -4,7 +4,8 @@ Owns what is taken over, what is mended, and what never passes. Variables are La
 It must not know which wire they came over. Where servers differ:
 
 - SCRIPT_NAME and PATH_INFO: see `wsgikit.wire.cgi.paths`.
-- CONTENT_LENGTH and CONTENT_TYPE are left out when they are empty (nginx sends them with every request).
+- CONTENT_LENGTH and CONTENT_TYPE are left out when they are empty (nginx sends them with every request), and so are
+  REMOTE_USER, AUTH_TYPE and REMOTE_IDENT: an app that only looks whether they are there would let everybody in.
 - HTTPS is "on" or absent, whatever it was ("1", "https", "off"); REQUEST_SCHEME and UWSGI_SCHEME count as well.
 - QUERY_STRING comes from REQUEST_URI when the server sends none.
 - REMOTE_ADDR is "" when the server sends none: its own address would pass for a client's.
@@ -24,6 +25,7 @@ _SCHEMES = (b"REQUEST_SCHEME", b"UWSGI_SCHEME")
 _WITH_PORT = re.compile(r"(\[[0-9A-Fa-f:.]++\]|[^:]++):[0-9]++")
 _LEARNED = 1024  # distinct names kept; a server sends some dozens
 _names: dict[bytes, str] = {}
+_ABSENT = ("CONTENT_LENGTH", "CONTENT_TYPE", "REMOTE_USER", "AUTH_TYPE", "REMOTE_IDENT")
 # PEP 3333, environ Variables: never empty
 _NEVER_EMPTY = ("SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL")
 
@@ -61,7 +63,7 @@ def paths_of(head: Head, variables: Variables) -> tuple[bytes, bytes]:
 
 
 def _mend(environ: dict[str, Any], base: dict[str, Any], variables: Variables) -> None:
-    for name in ("CONTENT_LENGTH", "CONTENT_TYPE"):
+    for name in _ABSENT:
         if not environ.get(name, "x"):
             del environ[name]
     for name in _NEVER_EMPTY:

@@ -30,6 +30,7 @@ _LEARNED = 1024  # distinct names kept; a server sends some dozens
 _fields: dict[bytes, bytes] = {}
 """The field of each variable that has been seen: b"" for one that is no field, b"-" for one that is dropped."""
 _DROPPED = b"-"
+_BLANKS = (b" ", b"\t")  # no part of a field's value (RFC 9110 5.5)
 # The server in front has taken the coding off; HTTP_PROXY configures CGI programs (httpoxy); the other two have
 # variables of their own.
 _NO_FIELDS = frozenset((b"HTTP_TRANSFER_ENCODING", b"HTTP_PROXY", b"HTTP_CONTENT_LENGTH", b"HTTP_CONTENT_TYPE"))
@@ -55,6 +56,8 @@ def read_request(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[Head, Variables]
         elif field:
             if VALUE_RUN.fullmatch(value) is None:
                 raise ProtocolError("bad-variable", 400, f"a control character in {name[:40]!r}")
+            if value[-1:] in _BLANKS:  # nginx leaves a tab that ends a line
+                value = value.strip(b" \t")
             fields.append((field, value))
         variables[name] = value
     return _head(variables, fields), variables
