@@ -21,6 +21,8 @@ from wsgikit.validators.server.trial import Site, Trial
 _TRIES = 2
 _TIMING_TRIES = 3
 _MOST_RESTARTS = 12
+# Writing a core file takes longer than closing sockets.
+_CRASH = 0.5
 _BROKEN = (Verdict.INFO, Verdict.WARN, Verdict.FAIL)
 _BY_LEVEL = {"must": Verdict.FAIL, "should": Verdict.WARN, "advice": Verdict.INFO}
 
@@ -82,7 +84,7 @@ class Lane:
         """A server that died, or no longer answers, is replaced, and the finding says so."""
         if _healthy(running):
             return finding
-        if not running.alive:
+        if running.ends(_CRASH):
             finding = replace(finding, verdict=Verdict.FAIL, reason="", detail=f"the server ended | {finding.detail}")
         else:
             finding = replace(finding, detail=f"{finding.detail} | then the server answered nothing any more")

@@ -134,6 +134,10 @@ class Running:
     def alive(self) -> bool:
         return self.process is None or self.process.alive
 
+    def ends(self, timeout: float) -> bool:
+        """Whether the process is gone, waited for: it takes a crash a moment longer than its sockets to show."""
+        return self.process is not None and self.process.wait(timeout) is not None
+
     @property
     def output(self) -> str:
         return self.process.output if self.process is not None else ""

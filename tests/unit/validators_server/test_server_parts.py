@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +19,13 @@ from wsgikit.validators.report import Finding, Verdict
 from wsgikit.validators.server import Plan, Target
 from wsgikit.validators.server.case import Case
 from wsgikit.validators.server.control import Control
-from wsgikit.validators.server.lane import _concluded
+from wsgikit.validators.server.lane import Lane, _concluded
 from wsgikit.validators.server.probe import call as probe_call
 from wsgikit.validators.server.probe import control as line
 from wsgikit.validators.server.reproduce import endpoint_source, literal, reproducer, reproduction
 from wsgikit.validators.server.runner import chosen_cases, judged_rules
 from wsgikit.validators.server.target import PACKAGE, write_probe
+from wsgikit.validators.server.trial import Site
 
 ODD = b"GET /%41 HTTP/1.1\r\nX: a'b\\\t\x00\xff$HOME\r\n\r\n"
 
@@ -176,6 +179,39 @@ def test_only_agreement_makes_a_fail(timing: bool, tries: list[Verdict], verdict
     assert found.verdict is verdict
     if verdict is I and len(set(tries)) > 1:
         assert "ended differently" in found.reason
+
+
+class Dying:
+    """A server whose sockets are closed, and whose process takes a moment longer."""
+
+    def __init__(self, control: Control, seconds: float) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as gone:
+            self.site = Site(address=gone.getsockname(), control=control, patience=0.3)
+        self.process = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def ends(self, timeout: float) -> bool:
+        try:
+            return self.process.wait(timeout) is not None
+        except subprocess.TimeoutExpired:
+            return False
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.mark.parametrize(("seconds", "verdict", "words"), [(0.1, F, "the server ended"), (60.0, I, "answered nothing")])
+def test_a_crash_is_waited_for(control: Control, seconds: float, verdict: Verdict, words: str) -> None:
+    running: Any = Dying(control, seconds)
+    lane = Lane(Target(command=("none",)), running)
+    found = lane._after_trouble(running, finding(I))
+    assert found.verdict is verdict
+    assert words in found.detail
+    assert not running.alive
 
 
 def test_plans_choose_rules_of_servers_only() -> None:
