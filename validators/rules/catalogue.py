@@ -19,7 +19,8 @@ _INTRODUCTION = """\
 
 Every requirement that the validator knows, by its stable id: what PEP 3333 asks of applications (A), servers (S) and
 middleware (M), and what RFC 9110 and RFC 9112 ask of a server on the wire (HTTP). The texts are ours; the source is
-named with each. `wsgikit rules` prints this list, `wsgikit rules WSGI-A33` one rule with an example that breaks it.
+named with each. `wsgikit rules` prints this list, `wsgikit rules WSGI-A33` one rule with an example that breaks it;
+[validator.md](validator.md) tells how to test against them.
 
 *Word* is the word of the source, "derived" where the requirement follows without being said. Breaking a *must* is a
 FAIL, a *should* a WARN, *advice* an INFO. A *profile* contains the ones before it:
