@@ -37,6 +37,7 @@ class Bundle:
     volatile: bool = False
     version: str = ""
     notes: tuple[Finding, ...] = ()
+    fixed_names: bool = False
 
 
 def collect(uri: str, space: Space, policy: Policy) -> Bundle:
@@ -93,6 +94,7 @@ class _Walk:
             volatile=any(found.volatile for found in self.scans.values()),
             version=self.scans[main].version if main in self.scans else "",
             notes=tuple(found for seen in self.scans.values() for found in seen.findings),
+            fixed_names=all(found.fixed_names for found in self.scans.values()),
         )
 
     def _read(self, uri: str) -> Loaded:

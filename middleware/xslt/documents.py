@@ -193,6 +193,8 @@ def _count_names(size: int) -> None:
     _OWN.bytes = getattr(_OWN, "bytes", 0) + size
     if _OWN.bytes > _NAMES_KEPT:
         _OWN.bytes = 0
+        # a parser has the table as well, and a new one would be made of it
+        _OWN.__dict__.pop("parsers", None)
         _forget_names()
 
 

@@ -70,7 +70,8 @@ class Exchange:
         # media type of the source at this URL as last seen: None not yet, "" it was not for us
         self.kind = workshop.kinds.get(self.url)
         self.is_conditional = any(key in environ for key in _CONDITIONS)
-        self._conditions = Conditions(self)
+        # only where needed: the two refer to each other, which is work for the garbage collector
+        self._conditions = Conditions(self) if self.is_conditional else None
         # the body is collected, and has this Content-Length; or nothing of it is needed
         self._collecting = self._replacing = False
         self._length: int | None = None
@@ -94,7 +95,7 @@ class Exchange:
 
     def asked_for(self, source: str) -> tuple[Chain, tuple[Template, ...]] | None:
         """The chain and parameters of the client's copy of what is made of this source."""
-        chain = self._conditions.asked_for(source)
+        chain = self._conditions.asked_for(source) if self._conditions is not None else None
         return (chain, self.templates_of(chain)[0]) if chain is not None else None
 
     def _inner(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -122,7 +123,7 @@ class Exchange:
             narrowed = acceptable(environ["HTTP_ACCEPT_ENCODING"])
             if narrowed is not None:
                 set_field(environ, "Accept-Encoding", narrowed)
-        if self.is_conditional:
+        if self._conditions is not None:
             self._conditions.translate(environ)
         return environ
 
@@ -142,7 +143,7 @@ class Exchange:
         if settings.opt_out and response.get(settings.opt_out):
             self._off = response.get(settings.opt_out).strip(" \t").lower() == "off"
             response.remove(settings.opt_out)
-        if response.status[:3] == "304" and self.reading:
+        if response.status[:3] == "304" and self.reading and self._conditions is not None:
             self._conditions.answered(response)
 
     def varies(self, templates: Iterable[Template]) -> tuple[str, ...]:

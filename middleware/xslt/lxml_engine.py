@@ -17,8 +17,7 @@ Needs lxml; imported on first use.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from lxml import etree
@@ -32,7 +31,7 @@ from wsgikit.middleware.xslt.output import Output
 from wsgikit.middleware.xslt.policy import Policy
 from wsgikit.middleware.xslt.sheet_parser import Reader, check_declarations, sheet_options
 from wsgikit.middleware.xslt.space import Dependency, Loaded, Space, shown
-from wsgikit.middleware.xslt.turns import turn
+from wsgikit.middleware.xslt.turns import turns
 
 __all__ = ["LxmlEngine", "LxmlStylesheet"]
 
@@ -42,8 +41,9 @@ _FILES = etree.XSLTAccessControl(read_file=True, read_network=False, **_NO_WRITI
 # where URIs stand for folders, they have to come as far as the resolver; it gives files of the roots or raises
 _FILES_AND_URIS = etree.XSLTAccessControl(read_file=True, read_network=True, **_NO_WRITING)
 # A name that no stylesheet uses. With a parameter, libxslt keeps the names of a run in a table of that run; without
-# any, they would stay with the stylesheet for ever.
+# any, those that a document brings would stay with the stylesheet for ever.
 _ALWAYS = "{https://wsgikit.example/ns/run}run"
+_NOTHING = etree.XSLT.strparam("")
 
 
 class LxmlEngine:
@@ -70,8 +70,11 @@ class LxmlEngine:
         return sheet
 
     def apply(self, chain: Sequence[Stylesheet], source: Source, parameters: Parameters) -> Result:
-        with turn():
+        mine = turns.begin()
+        try:
             return self._applied(chain, source, parameters)
+        finally:
+            turns.end(mine)
 
     def _applied(self, chain: Sequence[Stylesheet], source: Source, parameters: Parameters) -> Result:
         tree = parse_source(source, self.policy, self.html)
@@ -81,9 +84,12 @@ class LxmlEngine:
             for sheet in chain:
                 if not isinstance(sheet, LxmlStylesheet):
                     raise TypeError(f"{sheet!r} is of another engine")
-                with sheet.lent() as copy:
+                copy = sheet.take()
+                try:
                     tree = copy.run(tree, parameters, messages, documents)
                     body = copy.written(tree) if sheet is chain[-1] else b""
+                finally:
+                    sheet.give(copy)
         except XsltError as error:
             error.messages = tuple(messages)  # type: ignore[attr-defined]
             raise
@@ -99,8 +105,10 @@ class LxmlStylesheet:
         self.bundle = bundle
         self.space = space
         self.engine = engine
+        self._copies = copies
         self._idle: list[_Copy] = []
-        self._free = threading.BoundedSemaphore(copies)
+        self._made = self._waiting = 0
+        self._returned = threading.Condition()
 
     @property
     def output(self) -> Output:
@@ -111,21 +119,39 @@ class LxmlStylesheet:
 
     def prepare(self) -> None:
         """Compile the first copy, so that mistakes are known."""
-        with self.lent():
-            pass
+        self.give(self.take())
 
-    @contextmanager
-    def lent(self) -> Iterator[_Copy]:
-        """A copy that nobody else has. The one that came back last is the first to go out: it is in the CPU's cache."""
-        with self._free:
+    def take(self) -> _Copy:
+        """A copy that nobody else has; to be given back. The one that came back last is the first to go out: it is in
+        the CPU's cache."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        with self._returned:
+            self._waiting += 1
             try:
-                copy = self._idle.pop()
-            except IndexError:
-                copy = _compiled_apart(self)
-            try:
-                yield copy
+                while not self._idle and self._made >= self._copies:
+                    self._returned.wait()
             finally:
-                self._idle.append(copy)
+                self._waiting -= 1
+            if self._idle:
+                return self._idle.pop()
+            self._made += 1
+        try:
+            return _compiled_apart(self)
+        except BaseException:
+            with self._returned:
+                self._made -= 1
+                self._returned.notify()
+            raise
+
+    def give(self, copy: _Copy) -> None:
+        """Bring it back."""
+        self._idle.append(copy)
+        if self._waiting:  # counted before it looks at `_idle`, so that nobody waits for what has just come
+            with self._returned:
+                self._returned.notify()
 
 
 class _Copy:
@@ -170,7 +196,7 @@ class _Copy:
         return loaded
 
     def run(self, tree: Any, parameters: Parameters, messages: list[str], documents: list[Dependency]) -> Any:
-        values: dict[str, Any] = {_ALWAYS: etree.XSLT.strparam("")}
+        values: dict[str, Any] = {} if self._sheet.bundle.fixed_names else {_ALWAYS: _NOTHING}
         for name, (value, xpath) in parameters.items():
             values[name] = value if xpath else etree.XSLT.strparam(value)
         self._running, self._reader.failed, self.documents = True, None, documents

@@ -55,7 +55,17 @@ _OF_1_0 = frozenset(
         " variable when with-param",
     )
 )
+# What puts no names into a result but those that are written in the stylesheet
+_OF_FIXED_NAMES = frozenset(
+    re.findall(
+        "[a-z-]+",
+        "apply-imports apply-templates call-template choose comment decimal-format for-each if import include key"
+        " message number otherwise output param preserve-space sort strip-space stylesheet template text transform"
+        " value-of variable when with-param",
+    )
+)
 _CALL = re.compile(r"([^\W\d][\w.-]*):([^\W\d][\w.-]*)\s*\(")
+_BRINGS_NAMES = re.compile(r":[^\W\d][\w.-]*\s*\(|document\s*\(")
 # what gives another result at another time: a result made with it must not be kept
 _VOLATILE = re.compile(
     r"(?:current-(?:dateTime|date|time)|random-number-generator|:random|"
@@ -75,7 +85,8 @@ class Finding(NamedTuple):
 class Scan(NamedTuple):
     """A stylesheet file. `imports`, `includes`: (URI as written, base URI, place). `outputs`: attributes of xsl:output.
 
-    `unknown`: functions in namespaces that are not in `FUNCTIONS`, for the engine to say whether it has them."""
+    `unknown`: functions in namespaces that are not in `FUNCTIONS`, for the engine to say whether it has them.
+    `fixed_names`: whatever the document is, elements and attributes of results have names that are written here."""
 
     imports: tuple[tuple[str, str, Place], ...]
     includes: tuple[tuple[str, str, Place], ...]
@@ -84,6 +95,7 @@ class Scan(NamedTuple):
     unknown: tuple[tuple[str, str, Place], ...]
     volatile: bool
     version: str
+    fixed_names: bool = False
 
 
 # of a file that could not be read
@@ -114,7 +126,20 @@ class _Scanner:
             tuple(self._unknown),
             any(_VOLATILE.search(text) for text in self._texts("contains(., '(')")),
             self._root.get("version") or self._root.get(f"{{{XSL}}}version") or "",
+            self._has_fixed_names(),
         )
+
+    def _has_fixed_names(self) -> bool:
+        for element in self._tree.iter(f"{{{XSL}}}*"):
+            name = element.tag[len(XSL) + 2 :]
+            if name in ("attribute", "element") and "{" not in f"{element.get('name')}{element.get('namespace')}":
+                continue
+            if name not in _OF_FIXED_NAMES:
+                return False
+        # functions and elements of others, and documents that are loaded, are not looked into
+        if self._tree.xpath("//@extension-element-prefixes | //@*[local-name() = 'extension-element-prefixes']"):
+            return False
+        return not any(_BRINGS_NAMES.search(text) for text in self._texts("contains(., '(')"))
 
     def _texts(self, condition: str) -> list[Any]:
         found: list[Any] = self._tree.xpath(f"//@*[{condition}]")

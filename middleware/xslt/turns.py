@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Turns", "turn"]
+__all__ = ["Turns", "turns"]
 
 # Seconds. Most transformations take some milliseconds; one that takes longer must not stop those.
 _LENGTH = 0.05
@@ -35,18 +35,26 @@ class Turns:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """A turn for this thread, which may have one: document() can ask an app that transforms, too."""
-        if getattr(self._own, "has", False):
+        """A turn for this thread."""
+        mine = self.begin()
+        try:
             yield
-            return
+        finally:
+            self.end(mine)
+
+    def begin(self) -> object:
+        """The same by hand, for where a microsecond counts: returns what `end` has to be called with."""
+        if getattr(self._own, "has", False):
+            return None  # this thread has one: document() can ask an app that transforms, too
         self._wait()
         mine = object()
         with self._lock:
             self._began[mine] = time.monotonic()
         self._own.has = True
-        try:
-            yield
-        finally:
+        return mine
+
+    def end(self, mine: object) -> None:
+        if mine is not None:
             self._own.has = False
             with self._lock:
                 if self._began.pop(mine, None) is not None:
@@ -91,4 +99,4 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-turn = Turns(_cores()).turn
+turns = Turns(_cores())

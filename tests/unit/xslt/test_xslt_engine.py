@@ -343,7 +343,6 @@ def test_names_are_forgotten_and_trees_live_on(monkeypatch: pytest.MonkeyPatch) 
     _together(4, work)
 
 
-@pytest.mark.soak
 def test_names_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def resident() -> int:
         with open("/proc/self/statm") as file:
@@ -362,6 +361,72 @@ def test_names_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
     _together(1, work)
     assert grown[1] - grown[0] < 30 << 20
+
+
+@pytest.mark.parametrize(
+    ("body", "fixed"),
+    [
+        ('<a b="{.}"><xsl:value-of select="name()"/></a>', True),
+        ('<xsl:element name="a"><xsl:attribute name="b">c</xsl:attribute></xsl:element>', True),
+        ('<xsl:for-each select="*"><xsl:sort/><xsl:number/></xsl:for-each>', True),
+        ("<xsl:copy/>", False),
+        ('<xsl:copy-of select="."/>', False),
+        ('<xsl:element name="{name()}"/>', False),
+        ('<xsl:element name="a" namespace="{.}"/>', False),
+        ('<xsl:attribute name="{name()}"/>', False),
+        ('<xsl:processing-instruction name="{name()}"/>', False),
+        ("<xsl:value-of select=\"document('x.xml')\"/>", False),
+        ('<xsl:value-of select="e:node-set(.)" xmlns:e="http://exslt.org/common"/>', False),
+        ('<e:x xsl:extension-element-prefixes="e" xmlns:e="urn:e"/>', False),
+        ("<xsl:unknown/>", False),
+    ],
+)
+def test_whether_a_document_can_bring_names_into_a_result(body: str, fixed: bool) -> None:
+    from lxml import etree
+
+    from wsgikit.middleware.xslt.scan import XSL, scan
+
+    text = f'<xsl:stylesheet version="1.0" xmlns:xsl="{XSL}"><xsl:template match="/">{body}</xsl:template>'
+    assert scan(etree.ElementTree(etree.fromstring(text + "</xsl:stylesheet>")), "x").fixed_names is fixed
+
+
+def test_a_file_that_is_imported_can_bring_names_as_well(bench: Any) -> None:
+    copying = bench.sheet('<xsl:template match="*"><xsl:copy/></xsl:template>', "copying.xsl")
+    importing = bench.sheet('<xsl:import href="copying.xsl"/><xsl:template match="/"><a/></xsl:template>')
+    own = bench.sheet('<xsl:template match="/"><a/></xsl:template>', "own.xsl")
+    engine = bench.engine()
+    for path, fixed in ((copying, False), (importing, False), (own, True)):
+        assert engine.compile(file_uri(path), Folders(engine.policy)).bundle.fixed_names is fixed
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<a b="{.}"><xsl:value-of select="name()"/><xsl:comment><xsl:value-of select="."/></xsl:comment></a>',
+        '<xsl:copy><xsl:copy-of select="@*"/></xsl:copy>',
+    ],
+)
+def test_results_do_not_fill_the_memory(bench: Any, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    """Names of documents stay neither with a stylesheet that copies them nor with one that has names of its own."""
+
+    def resident() -> int:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * 4096
+
+    monkeypatch.setattr(documents, "_NAMES_KEPT", 1 << 20)
+    engine = bench.engine()
+    path = bench.sheet(
+        '<xsl:template match="/"><r><xsl:apply-templates select="*/*"/></r></xsl:template>'
+        f'<xsl:template match="*">{body}</xsl:template>'
+    )
+    sheet = engine.compile(file_uri(path), Folders(engine.policy))
+    before = 0
+    for turn in range(500):
+        names = "".join(f"<{'n' * 180}{turn}z{n}>{turn}t{n}</{'n' * 180}{turn}z{n}>" for n in range(400))
+        assert sheet.apply(Source(f"<r>{names}</r>".encode()), {}).body
+        if turn == 100:
+            before = resident()
+    assert resident() - before < 20 << 20
 
 
 def _together(count: int, work: Any) -> None:

@@ -98,7 +98,7 @@ def test_transformations_take_turns(bench: Any, monkeypatch: Any) -> None:
     from wsgikit.middleware.xslt import lxml_engine
 
     turns = Turns(1, LONG)
-    monkeypatch.setattr(lxml_engine, "turn", turns.turn)
+    monkeypatch.setattr(lxml_engine, "turns", turns)
     seen: list[int] = []
 
     class Space(lxml_engine.Reader):
