@@ -19,9 +19,9 @@ Options
                     addresses and ranges, "unix" for a peer on a Unix socket ([])
     via             our name in Via, both ways; "" for none ("wsgikit")
     whole_path      send SCRIPT_NAME + PATH_INFO; else what the mounts have left of the path (false)
-    rewrite         make Location, Content-Location and the Path and Domain of Set-Cookie the client's (true). Without
-                    it the upstream is told X-Forwarded-Prefix, so that it can write them right by itself; FastCGI, SCGI
-                    and uwsgi upstreams are told by SCRIPT_NAME, and what they write is left alone
+    rewrite         make Location, Content-Location, Refresh and the Path and Domain of Set-Cookie the client's (true).
+                    Without it the upstream is told X-Forwarded-Prefix, so that it can write them right by itself;
+                    FastCGI, SCGI and uwsgi upstreams are told by SCRIPT_NAME, and what they write is left alone
     cookie_domain   Domain for cookies that have one; else one that names the endpoint is dropped ("")
     request         changes of the request's fields: { set = { Name = "value" }, add = {...}, remove = ["Name"] }
     response        the same for the response

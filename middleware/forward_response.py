@@ -1,7 +1,7 @@
 """An upstream's response on its way to the client: status, fields, and URLs that have to be the client's.
 
-Owns which fields end here (RFC 9110 7.6.1), and the rewriting of Location, Content-Location and Set-Cookie. Must not
-know bodies.
+Owns which fields end here (RFC 9110 7.6.1), and the rewriting of Location, Content-Location, Refresh and Set-Cookie.
+Must not know bodies.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from wsgikit.wire.http11 import ResponseHead
 
 TextFields = list[tuple[str, str]]
 
-_PASS, _DROP, _CONNECTION, _LENGTH, _URL, _COOKIE = range(6)
+_PASS, _DROP, _CONNECTION, _LENGTH, _URL, _COOKIE, _REFRESH = range(7)
 _KINDS = {
     b"connection": _CONNECTION,
     b"content-length": _LENGTH,
     b"location": _URL,
     b"content-location": _URL,
     b"set-cookie": _COOKIE,
+    b"refresh": _REFRESH,
     # CGI's, not HTTP's: PEP 3333 has no place for it
     b"status": _DROP,
 } | dict.fromkeys(
@@ -42,6 +43,7 @@ _statuses: dict[tuple[int, bytes], str] = {}
 _ABSOLUTE = re.compile(r"(https?:)?//([^/?#]*)(/[^?#]*)?([?#].*|)\Z", re.IGNORECASE | re.DOTALL)
 _PATH = re.compile(r"(/[^?#]*)(.*)\Z", re.DOTALL)
 _ATTRIBUTE = re.compile(r";[ \t]*(path|domain)[ \t]*=[ \t]*([^;]*)", re.IGNORECASE)
+_REFRESHING = re.compile(r"""([0-9.]+[ \t]*[;,][ \t]*url[ \t]*=[ \t]*["']?)([^"']*)(["']?)""", re.IGNORECASE)
 _PORTS = {"http": "80", "https": "443"}
 
 
@@ -83,11 +85,12 @@ def response_fields(
             fields.append((text, str(value, "latin-1")))
         elif kind == _CONNECTION:
             named |= connection_options(str(value, "latin-1"))
-        elif kind in (_URL, _COOKIE):
+        elif kind in (_URL, _COOKIE, _REFRESH):
             plain = str(value, "latin-1")
             if rewrite:
                 urls = urls or Urls(environ, origin, settings)
-                plain = urls.location(plain) if kind == _URL else urls.cookie(plain)
+                rewritten = {_URL: urls.location, _COOKIE: urls.cookie, _REFRESH: urls.refresh}[kind]
+                plain = rewritten(plain)
             fields.append((text, plain))
     if named:
         fields = [field for field in fields if field[0].lower().encode("latin-1") not in named]
@@ -151,6 +154,11 @@ class Urls:
         match = _PATH.match(reference)
         # a relative one leads to the same place on both sides
         return reference if match is None else self._path(match[1]) + match[2]
+
+    def refresh(self, value: str) -> str:
+        """A Refresh (HTML 4.2.5.3, "shared declarative refresh steps"): seconds, and where to."""
+        match = _REFRESHING.fullmatch(value)
+        return value if match is None else f"{match[1]}{self.location(match[2])}{match[3]}"
 
     def _path(self, path: str) -> str:
         if self._base and (path == self._base or path.startswith(self._base + "/")):

@@ -53,6 +53,15 @@ def test_one_content_length_and_none_with_204() -> None:
     assert fields(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") == []
 
 
+def test_urls_of_the_endpoint_become_the_clients() -> None:
+    inner = f"{ORIGIN.url}/x".encode()
+    answer = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nRefresh: 1;url=%b\r\nSet-Cookie: a=1; Domain=%b\r\n\r\n"
+    found = dict(fields(answer % (inner, inner, ORIGIN.host.encode())))
+    assert found == {
+        "Location": "http://shop.example/x", "Refresh": "1;url=http://shop.example/x", "Set-Cookie": "a=1",
+    }  # fmt: skip
+
+
 def test_via_and_edits() -> None:
     answer = b"HTTP/1.0 200 OK\r\nVia: 1.1 x\r\nServer: up\r\n\r\n"
     edits = {"remove": ["server"], "set": {"X-Frame-Options": "DENY"}}
@@ -164,3 +173,19 @@ def test_rewriting_can_be_off() -> None:
         b"HTTP/1.1 201 Created\r\nLOCATION: http://10.0.0.1:8000/x\r\nContent-Location: http://10.0.0.1:8000/y\r\n\r\n"
     )
     assert fields(both) == [("LOCATION", "http://shop.example/x"), ("Content-Location", "http://shop.example/y")]
+
+
+@pytest.mark.parametrize(
+    ("given", "mounted"),
+    [
+        ("5; url=/x", "5; url=/api/x"),
+        ("0;URL='http://10.0.0.1:8000/x?y'", "0;URL='https://shop.example/api/x?y'"),
+        ('1.5 , url = "/x"', '1.5 , url = "/api/x"'),
+        ("5; url=there", "5; url=there"),
+        ("5; url=http://other.example/", "5; url=http://other.example/"),
+        ("5", "5"),
+        ("rubbish; url", "rubbish; url"),
+    ],
+)
+def test_refresh_leads_where_the_client_finds_it(given: str, mounted: str) -> None:
+    assert urls("/api").refresh(given) == mounted
