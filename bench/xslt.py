@@ -1,6 +1,6 @@
 """XSLT beside nginx's xslt module, and beside the same lxml code on waitress.
 
-    python bench/xslt.py [--seconds 3] [--rounds 5] [--sizes small,middle,large] [--json FILE]
+    make bench ARGS="xslt [--seconds 3] [--rounds 5] [--sizes small,middle,large] [--json FILE]"
 
 Needs Linux, two cores, wrk, and: apt-get install nginx libnginx-mod-http-xslt-filter; pip install waitress. What is not
 installed shows as such. One stylesheet, compiled before, over feeds of 5 KiB, 200 KiB and 5 MiB in files. Every server
@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -275,6 +276,7 @@ def main() -> int:
     parser.add_argument("--sizes", default=",".join(SIZES))
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     servers: list[Server] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

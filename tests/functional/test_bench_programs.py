@@ -56,6 +56,19 @@ def test_the_wires_behind_nginx(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_xslt_beside_its_floor(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    typed = ["--sizes", "small", "--rounds", "1", "--seconds", "1", "--json", str(figures)]
+    status, output = bench("xslt", *typed, folder=tmp_path)
+    assert status == 0, output
+    rows = json.loads(figures.read_text())["small"]
+    assert {"wsgikit", "wsgikit 4 threads", "wsgikit results"} <= rows.keys()
+    assert all(row["rate"] > 0 and row["cpu_ms"] > 0 for row in rows.values()), output
+    assert list(tmp_path.iterdir()) == [figures]
+
+
 def test_a_wrong_name_is_told_with_those_there_are(tmp_path: Path) -> None:
     status, output = bench("--servers", "apache", folder=tmp_path)
     assert status == 1
