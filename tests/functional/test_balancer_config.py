@@ -7,9 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 from scripted_upstream import ScriptedUpstream, answering, ok
+from steady_load import Load, endpoint, wait_for
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -92,3 +95,33 @@ def test_other_endpoints_by_hup_and_no_request_lost(tmp_path: Path) -> None:
             for thread in threads:
                 thread.join(15)
     assert set(answers) == {(200, b"old"), (200, b"new")}
+
+
+@pytest.mark.soak
+def test_six_reloads_of_an_upstream_under_load(tmp_path: Path) -> None:
+    """Other endpoints, another algorithm, limits and checks, each time; four workers; every answer checked."""
+    path = tmp_path / "wsgikit.toml"
+    algorithms = ("p2c", "round-robin", "least-request", "peak-ewma", "random")
+    with ExitStack() as stack:
+        places = [f"http://127.0.0.1:{stack.enter_context(endpoint()).port}" for _ in range(4)]
+
+        def write(turn: int) -> None:
+            chosen = [f'"{place} max_connections={30 * (turn % 2)}"' for place in places[turn % 3 :]]
+            health = 'health = { path = "/", interval = "200ms" }' if turn % 3 else ""
+            path.write_text(
+                f'workers = 4\n[[mount]]\npath = "/"\nupstream = "shop"\n[[mount]]\npath = "/-/status"\n'
+                f'app = "wsgikit.middleware.status:Status()"\n[upstream.shop]\nendpoints = [{", ".join(chosen)}]\n'
+                f'balance = "{algorithms[turn % 5]}"\n{health}\n'
+            )
+
+        write(0)
+        server = stack.enter_context(serve(path))
+        with Load(server) as load:
+            for turn in range(1, 7):
+                load.after(300)
+                write(turn)
+                server.signal(signal.SIGHUP)
+                wait_for(lambda turn=turn: server.output.count("reloaded: ") == turn, 30)
+            load.after(500)
+    assert load.wrong == []
+    assert load.errors("GET", "HEAD", "POST") == 0, load.counts
