@@ -11,6 +11,7 @@ import pickle
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -73,10 +74,10 @@ def _run(job: Job, progress: Callable[[str], None]) -> Report:
             checks[0].announce_to(progress)
             done.append(checks[0].run())
         except WsgikitError as error:
+            if error.__cause__ is not None:
+                traceback.print_exception(error.__cause__)  # where in the target it went wrong
             done.append(_failed(job, str(error)))
         except BaseException as error:  # the target's SystemExit as well: this thread is the last to know
-            import traceback
-
             traceback.print_exc()
             done.append(_failed(job, f"{type(error).__name__}: {error}"))
 

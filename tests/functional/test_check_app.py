@@ -202,6 +202,7 @@ def test_a_target_that_misbehaves_ends_in_a_clear_verdict(folder: Path, target: 
 
     assert done.returncode == 3, done.stdout
     assert said in done.stdout
+    assert (target == "broken:app") is ('broken.py", line 1' in done.stdout), "the line that failed to import"
 
 
 def test_an_app_that_exits_is_judged_and_its_neighbours_too(folder: Path) -> None:
