@@ -13,16 +13,15 @@ import sys
 import threading
 from pathlib import Path
 
-from web_fronts import Front, copy_for_scripts, public_cgi_script
+from web_fronts import WIRES, Front, copy_for_scripts, public_cgi_script
 
 from wsgikit.testing import ServerProcess
 
-WIRES = ("http", "fastcgi", "scgi", "uwsgi")
 # The examples mount a program below /shop; the checker asks for paths below /.
 AT_ROOT = {
     'ScriptAlias "/shop" "{folder}/cgi-bin/shop.cgi"': 'ScriptAlias "/" "{folder}/cgi-bin/shop.cgi/"',
-    '"/shop" => "{folder}/cgi-bin/shop.cgi"': '"" => "{folder}/cgi-bin/shop.cgi"',
-    '"^/shop(/|$)"': '"^/"',
+    '"/shop" => "{folder}/cgi-bin/shop.cgi"': '"/" => "{folder}/cgi-bin/shop.cgi/"',
+    '"^/shop(/|$)"': '"^"',
 }
 
 

@@ -22,6 +22,14 @@ PACKAGE = Path(__file__).parents[2] / "wsgikit"
 # What the files say, by what it is for.
 PORTS = {"front": "8080", "http": "8000", "fastcgi": "9000", "scgi": "4000", "uwsgi": "3031"}
 FOLDER = "/srv/shop"
+WIRES = ("http", "fastcgi", "scgi", "uwsgi")
+FILES = [
+    *(f"{server}-{wire}.conf" for server in ("nginx", "apache", "lighttpd") for wire in WIRES),
+    "apache-cgi.conf",
+    "lighttpd-cgi.conf",
+    "haproxy-http.cfg",
+    "haproxy-fastcgi.cfg",
+]
 _PORT = re.compile(rf'(:|"port" => |server\.port = |Port" => ")({"|".join(PORTS.values())})\b')
 
 _COMMANDS = {

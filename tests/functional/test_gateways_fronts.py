@@ -17,20 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from web_fronts import Front, copy_for_scripts, missing, public_cgi_script, public_folder
+from web_fronts import FILES, WIRES, Front, copy_for_scripts, missing, public_cgi_script, public_folder
 
 from wsgikit.testing import RawClient, ServerProcess, free_port, wait_until_accepts
 from wsgikit.testing.response import Response
 
 APPS = Path(__file__).parent / "apps"
-WIRES = ("http", "fastcgi", "scgi", "uwsgi")
-FILES = [
-    *(f"{server}-{wire}.conf" for server in ("nginx", "apache", "lighttpd") for wire in WIRES),
-    "apache-cgi.conf",
-    "lighttpd-cgi.conf",
-    "haproxy-http.cfg",
-    "haproxy-fastcgi.cfg",
-]
 
 ODDITIES = {
     # A CGI program can only end its output, and nothing tells the server that there should have been more.

@@ -29,6 +29,7 @@ from wsgikit.wire.cgi import mend_slashes, read_request, unquote_path
 from wsgikit.wire.http11 import Head
 from wsgikit.wsgi.environ import template
 from wsgikit.wsgi.error_stream import ErrorStream
+from wsgikit.wsgi.exchange import Exchange
 from wsgikit.wsgi.respond import RequestTimeout, respond
 from wsgikit.wsgi.stream_input import StreamInput
 
@@ -111,21 +112,51 @@ def run_cgi(
     output = os.dup(1)
     os.dup2(2, 1)
     pipe = Pipe(output)
-    # what a web server does when its client has left, or its patience is over: close() is to run all the same
-    signal.signal(signal.SIGTERM, _leave)
+    guard = TermGuard()
+    signal.signal(signal.SIGTERM, guard.on_signal)
     try:
-        _answer(app, os.environb if environ is None else environ, pipe, script_name)
+        _answer(app, os.environb if environ is None else environ, pipe, script_name, guard)
     finally:
         os.close(output)
     return 1 if pipe.broken else 0
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough, and the end must not be interrupted
-    raise RequestTimeout
+class TermGuard:
+    """TERM, which a web server sends when its client has left or its patience is over: it ends the app's code, once,
+    and never what we do around it, so that close() runs whenever it comes. A response that is whole it does not end.
+    """
+
+    __slots__ = ("_due", "_inside", "_struck")
+
+    def __init__(self) -> None:
+        self._inside: Exchange | None = None
+        self._due = self._struck = False
+
+    def enter(self, exchange: Exchange) -> None:
+        """See `wsgikit.wsgi.exchange.Guard`."""
+        self._inside = exchange
+        if self._due:
+            self._strike(exchange)
+
+    def leave(self) -> None:
+        """See `wsgikit.wsgi.exchange.Guard`."""
+        self._inside = None
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """The signal's handler."""
+        self._due = True
+        if self._inside is not None:
+            self._strike(self._inside)
+
+    def _strike(self, exchange: Exchange) -> None:
+        if not (self._struck or exchange.complete or exchange.dead):
+            self._struck = True
+            raise RequestTimeout
 
 
-def _answer(app: WSGIApplication, given: Mapping[bytes, bytes], pipe: Pipe, script_name: str | None) -> None:
+def _answer(
+    app: WSGIApplication, given: Mapping[bytes, bytes], pipe: Pipe, script_name: str | None, guard: TermGuard
+) -> None:
     try:
         head, variables = read_request(given.items())
     except ProtocolError as error:
@@ -136,6 +167,7 @@ def _answer(app: WSGIApplication, given: Mapping[bytes, bytes], pipe: Pipe, scri
     paths = mend_slashes(script.rstrip(b"/"), variables.get(b"PATH_INFO", b""), unquote_path(head.path))
     environ = build(_base(), head, variables, paths)
     exchange = GatewayExchange(pipe, head.method, http=False)
+    exchange.guard = guard
     environ["wsgi.input"] = StreamInput(Body(0, _length(head, given)).pull)
     environ["wsgikit.flush_head"] = exchange.flush_head
     environ["wsgikit.on_close"] = exchange.on_close
