@@ -36,9 +36,10 @@ CHECKER, LEASE_UNTIL, OPEN_UNTIL, OPENINGS = range(4)
 _CLAIMS = 8
 
 # wsgikit-counts
-REQUESTS, FAILURES, TIMEOUTS, CONNECT_FAILURES, RETRIES, SERVER_ERRORS, CLIENT_LEFT, REFUSED = range(8)
+REQUESTS, FAILURES, TIMEOUTS, CONNECT_FAILURES, RETRIES, SERVER_ERRORS, CLIENT_LEFT, REFUSED, EJECTED = range(9)
 COUNTER_NAMES = (
     "requests", "failures", "timeouts", "connect_failures", "retries", "server_errors", "client_left", "refused",
+    "times_ejected",
 )  # fmt: skip
 _BUCKETS_AT = 16
 BUCKETS = 40

@@ -250,6 +250,7 @@ class Upstream:
         if not length and self.board.refresh(endpoint):
             self.roster.changed()  # another worker was quicker
         if length:
+            self.count(endpoint, cells.EJECTED)
             self.roster.changed()
             log.error("upstream %s: %s is ejected for %g s: %s", self.name, endpoint.url, length, reason)
 

@@ -151,7 +151,7 @@ class Load:
 
     def _told(self) -> dict[str, int]:
         """What the front has counted, over its endpoints and workers, once everything is written."""
-        names = ("requests", "retries", "failures", "timeouts", "connect_failures", "ejections")
+        names = ("requests", "retries", "failures", "timeouts", "connect_failures", "times_ejected")
         wanted = sum(count for (_, status), count in self.counts.items() if status not in (503, "broken"))
         deadline = time.monotonic() + 5
         while True:

@@ -69,6 +69,7 @@ def test_json_has_the_state_of_every_endpoint(busy) -> None:
     assert (down["state"], down["failures"], down["connect_failures"], down["weight"]) == ("ejected", 1, 1, 3)
     assert re.fullmatch(r"cannot connect; \d+ s left", down["why"])
     assert down["latency"]["p50"] is None
+    assert (down["times_ejected"], down["ejections"]) == (1, 1)
     assert drained["state"] == "draining"
 
 
@@ -169,6 +170,8 @@ def test_the_parser_of_prometheus_reads_it(busy) -> None:
     assert families["wsgikit_upstream_first_byte_seconds"].type == "histogram"
     (requests,) = [one for one in families["wsgikit_upstream_requests"].samples if one.labels["endpoint"] == url]
     assert (requests.value, requests.labels["upstream"]) == (5, '<b>"shop"')
+    ejected = {one.labels["endpoint"]: one.value for one in families["wsgikit_upstream_times_ejected"].samples}
+    assert sorted(ejected.values()) == [0, 0, 1]
     for family in families.values():
         assert family.samples, family.name
         assert family.documentation, family.name

@@ -176,6 +176,23 @@ def test_a_stream_is_sent_block_by_block() -> None:
     assert carriage.sends == 3
 
 
+def test_a_head_may_go_alone() -> None:
+    early: list[bytes] = []
+
+    def silent(environ, start_response):
+        assert not environ["wsgikit.flush_head"]()
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        assert environ["wsgikit.flush_head"]()
+        early.append(bytes(carriage.answers[1].stdout))
+        yield b"event"
+
+    protocol, carriage = make(silent)
+    protocol.receive(peer.request("/"))
+    carriage.run_all()
+    assert early == [b"Status: 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"]
+    assert carriage.answers[1].stdout == early[0] + b"event"
+
+
 def test_stderr_goes_to_the_web_server_by_lines_and_is_ended() -> None:
     answer = ask(peer.request("/errors"))[1]
     assert answer.stderr == b"one\ntwo\nthree"
