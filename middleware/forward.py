@@ -61,13 +61,15 @@ import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from wsgikit.errors import ConfigError, UpstreamError
 from wsgikit.middleware.answer import page, send
 from wsgikit.middleware.facts import note
-from wsgikit.middleware.forward_body import RelayBody
+from wsgikit.middleware.forward_backend import Backend, Patient, Reply
+from wsgikit.middleware.forward_body import HeadAlone, RelayBody, Waiter
 from wsgikit.middleware.forward_fields import Fields
+from wsgikit.middleware.forward_pending import PendingBody
 from wsgikit.middleware.forward_request import Call, LengthRequired
 from wsgikit.middleware.forward_response import early_fields, response_fields, status_text
 from wsgikit.middleware.forward_settings import ForwardSettings, forward_settings
@@ -75,7 +77,6 @@ from wsgikit.middleware.forward_settings import ForwardSettings, forward_setting
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from wsgikit.client import Origin, Response
     from wsgikit.middleware.balancer import Balancer
 
 __all__ = ["Forward", "Gateway"]
@@ -90,47 +91,13 @@ _ERRORS = {
 }
 
 
-class Endpoint(Protocol):
-    """Who has answered."""
-
-    @property
-    def url(self) -> str: ...
-
-    @property
-    def origin(self) -> Origin: ...
-
-
-class Reply(Protocol):
-    """An answer. `cookie`: a Set-Cookie to add. `end` is called once, with what went wrong, when all is over."""
-
-    @property
-    def endpoint(self) -> Endpoint: ...
-
-    @property
-    def response(self) -> Response: ...
-
-    @property
-    def cookie(self) -> str: ...
-
-    def end(self, error: BaseException | None = None) -> None: ...
-
-
-class Backend(Protocol):
-    """Decides who is asked."""
-
-    def send(self, call: Call, /) -> Reply:
-        """UpstreamError: nobody has given an answer; Disconnected: the client has left meanwhile."""
-
-    def serves(self, endpoint: Any, /) -> bool:
-        """Whether an upgraded connection to this endpoint may go on."""
-
-
 class Gateway:
     """The way of one request from WSGI to an upstream and back."""
 
     def __init__(self, upstream: Backend, settings: ForwardSettings) -> None:
         self.upstream = upstream
         self.settings = settings
+        self._patient = upstream if isinstance(upstream, Patient) else None
         self._places = threading.BoundedSemaphore(settings.upgrades) if settings.upgrades else None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -141,21 +108,45 @@ class Gateway:
         hints = environ.get("wsgi.early_hints")
         if hints is not None:
             call.early = partial(_hint, hints)
+        pause = environ.get("wsgikit.pause")
+        patient = self._patient
+        if pause is not None and patient is not None and not call.upgrade:
+            return self._begin(patient, call, start_response, pause)
         try:
             reply = self.upstream.send(call)
         except UpstreamError as error:
             return self._failed(environ, start_response, error)
+        return self._answer(environ, start_response, None, reply)
+
+    def _begin(
+        self, patient: Patient, call: Call, start_response: StartResponse, pause: Callable[..., None]
+    ) -> Iterable[bytes]:
+        environ, waiter = call.environ, Waiter(call, pause)
+        try:
+            attempt = patient.begin(call)
+        except UpstreamError as error:
+            return self._failed(environ, start_response, error)
+        answer = partial(self._answer, environ, start_response, waiter)
+        if attempt.reply is not None:
+            return answer(attempt.reply)
+        return PendingBody(attempt, waiter, answer, partial(self._failed, environ, start_response))
+
+    def _answer(
+        self, environ: WSGIEnvironment, start_response: StartResponse, waiter: Waiter | None, reply: Reply
+    ) -> Iterable[bytes]:
         try:
             note(environ, "upstream", reply.endpoint.url)
             if reply.response.status == 101:
                 return self._upgrade(environ, start_response, reply)
-            return self._relay(environ, start_response, reply)
+            return self._relay(environ, start_response, waiter, reply)
         except BaseException as error:
             reply.response.close()
             reply.end(error)
             raise
 
-    def _relay(self, environ: WSGIEnvironment, start_response: StartResponse, reply: Reply) -> Iterable[bytes]:
+    def _relay(
+        self, environ: WSGIEnvironment, start_response: StartResponse, waiter: Waiter | None, reply: Reply
+    ) -> Iterable[bytes]:
         response = reply.response
         fields = response_fields(response.head, environ, reply.endpoint.origin, self.settings)
         if reply.cookie:
@@ -172,7 +163,8 @@ class Gateway:
             return b"".join(blocks)
 
         flush = environ.get("wsgikit.flush_head")
-        return RelayBody(response, failed, partial(self._ended, environ, reply), flush, _is_event_stream(fields))
+        alone = HeadAlone(flush, at_once=_is_event_stream(fields)) if flush is not None else None
+        return RelayBody(response, failed, partial(self._ended, environ, reply), waiter, alone)
 
     def _ended(self, environ: WSGIEnvironment, reply: Reply, error: BaseException | None) -> None:
         if isinstance(error, UpstreamError):

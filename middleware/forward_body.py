@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from wsgikit.client import Response
 from wsgikit.errors import Disconnected, UpstreamError
 
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import TypeAlias
+
+    from wsgikit.middleware.forward_request import Call
 
     Page: TypeAlias = Callable[[UpstreamError, Any], bytes]
 
@@ -24,33 +28,100 @@ HEARTBEAT = 5.0
 # How long the first byte of a body is waited for before the head goes without it, where the server can do that.
 HEAD_ALONE = 0.2
 
+# Times in a row that a wait without a thread may end with nothing: by then a layer further out takes empty blocks for
+# itself instead of passing them on, and the thread has to wait.
+FRUITLESS = 3
+
+
+class Waiter:
+    """Waits for an upstream's descriptor without a thread, by the server's `wsgikit.pause`.
+
+    `call.watch` is the client's descriptor, -1 where it is not to be watched.
+    """
+
+    __slots__ = ("_client", "_gone", "_pause", "_tries", "_until")
+
+    def __init__(self, call: Call, pause: Callable[..., None]) -> None:
+        self._pause = pause
+        self._client = call.watch >= 0
+        self._gone: Any = call.environ.get("wsgikit.client_gone")
+        self._tries = 0
+        self._until = 0.0
+
+    def wish(self, fd: int, until: float) -> bool:
+        """Wait for `fd` behind an empty block, until a time in monotonic seconds. False: it is of no use any more.
+
+        Disconnected: the client has left.
+        """
+        if until != self._until:
+            self._until, self._tries = until, 0
+        else:  # the same wait goes on
+            self._tries += 1
+            if self._client and self._gone:
+                raise Disconnected("the client has left")
+            if self._tries > FRUITLESS:
+                self._tries = 0
+                return False
+        self._pause(fd, max(0.0, until - monotonic()), client=self._client)
+        return True
+
+    def take_back(self) -> None:
+        """Nothing is waited for any more, whoever asks for blocks: what was waited for is here, or nobody wants it."""
+        self._until = 0.0
+        self._pause(-1, 0.0)
+
+
+class HeadAlone:
+    """A head whose body does not come: at first for a moment (`at_once`: not at all), then a second time, because a
+    layer further out may hold it back until it gets a block, be it an empty one. `flush` is `wsgikit.flush_head`."""
+
+    __slots__ = ("_flush", "_patience", "by")
+
+    def __init__(self, flush: Callable[[], bool], *, at_once: bool) -> None:
+        self._flush = flush
+        self._patience = 2 * [0.0 if at_once else HEAD_ALONE]
+        self.by = 0.0  # monotonic seconds of the next try; 0 before the first wait, infinity after the last try
+
+    def left(self) -> float:
+        """Seconds until the next try."""
+        now = monotonic()
+        if not self.by:
+            self.by = now + self._patience.pop()
+        return max(0.0, self.by - now)
+
+    def sent(self) -> bool:
+        """Send it if its time has come; whether it is out."""
+        if self.left() > 0:
+            return False
+        self.by = monotonic() + self._patience.pop() if self._patience else inf
+        return self._flush()
+
 
 class RelayBody:
     """What Forward returns to the server.
 
     `failed(error, exc_info)` is called when the upstream fails before a byte was handed out: it starts another response
     and returns its body. `ended(error)` is called once, when all is over: None for a body that is whole, Disconnected
-    when the client has left. `flush()` sends the head alone and says whether it is out, None where the server cannot;
-    `at_once`: it is not waited for a byte before that.
+    when the client has left. `waiter`: None has the thread wait. `alone`: None where the head cannot go without a body.
     """
 
-    __slots__ = ("_begun", "_ended", "_failed", "_flush", "_pauses", "_response")
+    __slots__ = ("_alone", "_begun", "_ended", "_failed", "_response", "_until", "_waiter")
 
     def __init__(
         self,
         response: Response,
         failed: Page,
         ended: Callable[[BaseException | None], object],
-        flush: Callable[[], bool] | None = None,
-        at_once: bool = False,
+        waiter: Waiter | None = None,
+        alone: HeadAlone | None = None,
     ) -> None:
         self._response = response
         self._failed: Page | None = failed
         self._ended: Callable[[BaseException | None], object] | None = ended
         self._begun = False
-        self._flush = flush
-        # twice: a layer further out may hold the head back until it gets a block, be it an empty one
-        self._pauses = 2 * [0.0 if at_once else HEAD_ALONE] if flush is not None else []
+        self._waiter = waiter
+        self._alone = alone
+        self._until = 0.0  # monotonic seconds at which the next byte has to be here; 0 while none is waited for
 
     def __iter__(self) -> RelayBody:
         return self
@@ -59,9 +130,7 @@ class RelayBody:
         if self._ended is None:
             raise StopIteration
         try:
-            block = self._response.read(self._pauses.pop() if self._pauses else HEARTBEAT)
-            if block is None and not self._begun and self._flush is not None:
-                self._begun = self._flush()
+            block = self._read()
         except UpstreamError as error:
             self._end(error)
             failed, self._failed = self._failed, None
@@ -77,18 +146,50 @@ class RelayBody:
         if not block:
             self._end(None)
             raise StopIteration
-        if not self._begun:
-            self._begun = True
-            self._pauses.clear()
+        self._begun = True
         return block
+
+    def _read(self) -> bytes | None:
+        """The next block; None where there is none yet, and an empty one is to go out."""
+        waiter, response = self._waiter, self._response
+        if waiter is None:
+            alone = None if self._begun else self._alone
+            block = response.read(HEARTBEAT if alone is None else min(HEARTBEAT, alone.left()))
+            if block is None and alone is not None:
+                self._begun = alone.sent()
+            return block
+        block = response.read_now()
+        if block is None:
+            return self._wait(waiter)
+        if self._until:
+            self._until = 0.0
+            waiter.take_back()
+        return block
+
+    def _wait(self, waiter: Waiter) -> bytes | None:
+        response, now = self._response, monotonic()
+        if not self._until:
+            self._until = response.patience()
+        elif now >= self._until:
+            response.expire()
+        until = self._until
+        if self._alone is not None and not self._begun:
+            self._begun = self._alone.sent()
+            until = min(until, self._alone.by)
+        if waiter.wish(response.fileno(), until):
+            return None
+        waiter.take_back()
+        return response.read(HEARTBEAT)
 
     def _end(self, error: BaseException | None) -> None:
         ended, self._ended = self._ended, None
+        if self._until and self._waiter is not None:
+            self._waiter.take_back()
         if ended is not None:
             ended(error)
 
     def close(self) -> None:
         """Called by the server in every case (PEP 3333). A body that was not read to its end takes its connection."""
         done = self._response.done
-        self._response.close()
         self._end(None if done else Disconnected("the client took no more"))
+        self._response.close()

@@ -129,7 +129,7 @@ class Call:
         if settings.via:
             version = b"1.0 " if environ.get("SERVER_PROTOCOL") == "HTTP/1.0" else b"1.1 "
             fields.append((b"Via", version + settings.via))
-        if settings.request:
+        if settings.request is not None:
             fields = settings.request.applied(fields)
         body = self.upload
         if body is not None:

@@ -99,7 +99,7 @@ def response_fields(
         fields.append(("Content-Length", str(head.content_length)))
     if settings.via:
         fields.append(("Via", f"1.{head.minor} {str(settings.via, 'ascii')}"))
-    if settings.response:
+    if settings.response is not None:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
         fields = [(str(name, "latin-1"), str(value, "latin-1")) for name, value in settings.response.applied(raw)]
     return fields

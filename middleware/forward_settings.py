@@ -86,8 +86,8 @@ class ForwardSettings:
     whole_path: bool = False
     rewrite: bool = True
     cookie_domain: str = ""
-    request: HeaderEdits = HeaderEdits()
-    response: HeaderEdits = HeaderEdits()
+    request: HeaderEdits | None = None
+    response: HeaderEdits | None = None
     upgrade: bool = True
     upgrades: int = 100
     upgrade_idle: float = 300.0
@@ -129,8 +129,8 @@ def forward_settings(
         whole_path=_flag(whole_path, "whole_path"),
         rewrite=_flag(rewrite, "rewrite"),
         cookie_domain=_domain(cookie_domain),
-        request=HeaderEdits.of({} if request is None else request, "request"),
-        response=HeaderEdits.of({} if response is None else response, "response"),
+        request=HeaderEdits.of({} if request is None else request, "request") or None,
+        response=HeaderEdits.of({} if response is None else response, "response") or None,
         upgrade=_flag(upgrade, "upgrade"),
         upgrades=whole(upgrades, "upgrades", 0),
         upgrade_idle=seconds(upgrade_idle, "upgrade_idle"),

@@ -107,11 +107,13 @@ class Endpoint:
 
     __slots__ = (
         "__weakref__", "added", "client", "credit", "failures", "health", "in_flight", "key", "latency", "latency_at",
-        "spec", "tally", "weight",
+        "origin", "spec", "tally", "url", "weight",
     )  # fmt: skip
 
     def __init__(self, spec: EndpointSpec, upstream: str, settings: ClientSettings, added: float = 0.0) -> None:
         self.spec = spec
+        self.origin = spec.origin
+        self.url = spec.origin.url
         self.key = f"{upstream}\0{spec.url}".encode()
         self.client = Client(spec.origin, settings)
         self.in_flight = 0
@@ -126,14 +128,6 @@ class Endpoint:
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.url}, {self.in_flight} in flight>"
-
-    @property
-    def url(self) -> str:
-        return self.spec.origin.url
-
-    @property
-    def origin(self) -> Origin:
-        return self.spec.origin
 
     def up(self, now: float) -> bool:
         """Whether neither checks nor failures keep it out."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from wsgikit.client import Response
 from wsgikit.errors import UpstreamError, UpstreamTimeout
 from wsgikit.middleware.balancer import board as cells
 from wsgikit.middleware.balancer.algorithms import Algorithm
+from wsgikit.middleware.balancer.attempt import Attempt
 from wsgikit.middleware.balancer.board import Board, bucket
 from wsgikit.middleware.balancer.breaker import Breaker
 from wsgikit.middleware.balancer.budget import RetryBudget
@@ -25,7 +27,7 @@ from wsgikit.middleware.balancer.lanes import Lanes
 from wsgikit.middleware.balancer.roster import Fit, Roster
 from wsgikit.middleware.balancer.settings import Policy
 from wsgikit.middleware.balancer.sticky import Sticky
-from wsgikit.middleware.balancer.waiting import Waiting
+from wsgikit.middleware.balancer.waiting import Waiting, has_left
 
 if TYPE_CHECKING:
     from wsgikit.middleware.forward_request import Call
@@ -87,57 +89,88 @@ class Upstream:
         self.lanes: Lanes | None = more.get("lanes")
         self.sticky: Sticky | None = more.get("sticky")
         self.breaker: Breaker | None = more.get("breaker")
-        self._clock: Callable[[], float] = more.get("clock", monotonic)
+        self.clock: Callable[[], float] = more.get("clock", monotonic)
         self._algorithm = algorithm
         self._observe = getattr(algorithm, "observe", None)
-        self._budget = RetryBudget(policy.retry.ratio, policy.retry.floor, self._clock)
-        self._waiting = Waiting(policy.queue, policy.queue_timeout)
+        self._budget = RetryBudget(policy.retry.ratio, policy.retry.floor, self.clock)
+        self.waiting = Waiting(policy.queue, policy.queue_timeout)
         self._lock = threading.Lock()
 
     def send(self, call: Call) -> Reply:
         """The answer of an endpoint. UpstreamError, UpstreamTimeout: of the last one that was asked; Unavailable."""
+        self._admit()
+        return self._ask(call, [])
+
+    def begin(self, call: Call) -> Attempt:
+        """As `send`, up to where there is something to wait for; the Attempt then tells."""
+        self._admit()
+        attempt = Attempt(self, call)
+        attempt.begin()
+        return attempt
+
+    def _admit(self) -> None:
         if self.breaker is not None and not self.breaker.allows():
             raise Unavailable(self.name, "the circuit breaker is open", self.breaker.open_for)
         self._budget.request()
-        asked: list[Endpoint] = []
-        while True:
-            endpoint, cookie = self._acquire(call, asked)
-            try:
-                response = self._attempt(call, endpoint)
-            except UpstreamError as error:
-                asked.append(endpoint)
-                self._note(call, error, len(asked))
-                if not self._may_retry(call, error, len(asked)):
-                    if not _is_stale(error):
-                        self.weigh(failed=True)
-                    raise
-                self.count(endpoint, cells.RETRIES)
-                continue
-            reply = Reply(self, endpoint, response, len(asked) + 1)
-            reply.cookie = cookie
-            return reply
+
+    def _ask(self, call: Call, asked: list[Endpoint]) -> Reply:
+        endpoint = self._acquire(call, asked)
+        send = partial(self.send_to, call, endpoint)
+        return self.served(call, endpoint, self.cookie_for(call, endpoint), send, asked)
+
+    def served(
+        self, call: Call, endpoint: Endpoint, cookie: str, send: Callable[[], Response], asked: list[Endpoint]
+    ) -> Reply:
+        """The endpoint's answer; another one's where it has none and another attempt is allowed."""
+        try:
+            response = self._attempt(endpoint, send)
+        except UpstreamError as error:
+            asked.append(endpoint)
+            self._note(call, error, len(asked))
+            if not self._may_retry(call, error, len(asked)):
+                if not _is_stale(error):
+                    self.weigh(failed=True)
+                raise
+            self.count(endpoint, cells.RETRIES)
+            return self._ask(call, asked)
+        reply = Reply(self, endpoint, response, len(asked) + 1)
+        reply.cookie = cookie
+        return reply
 
     # Choosing
 
-    def _acquire(self, call: Call, asked: list[Endpoint]) -> tuple[Endpoint, str]:
-        """An endpoint with one more request in flight, and the cookie for it. Unavailable: nobody may have it."""
-        environ = call.environ
-        token = self.sticky.wanted(environ) if self.sticky is not None and not asked else ""
-        if token and self.sticky is not None:
-            known = self.roster.find(self.sticky.token, token)
-            if known is not None and self._enter((known,), environ) is not None:
-                return known, ""
-        endpoint = self._choose(environ, asked)
+    def _acquire(self, call: Call, asked: list[Endpoint]) -> Endpoint:
+        """An endpoint with one more request in flight. Unavailable: nobody may have it."""
+        endpoint = self.find(call, asked)
         if endpoint is None:
-            endpoint = self._waiting.until(lambda: self._choose(environ, asked), lambda: _has_left(environ))
+            environ = call.environ
+            endpoint = self.waiting.until(partial(self.choose, environ, asked), partial(has_left, environ))
         if endpoint is None:
-            fit = bool(self.roster.fit())
-            detail = "every endpoint has as many requests as it may" if fit else "no endpoint is there"
-            raise Unavailable(self.name, detail, self.policy.retry_after)
-        cookie = self.sticky.set_cookie(endpoint.url, environ) if self.sticky is not None else ""
-        return endpoint, cookie
+            raise self.nobody()
+        return endpoint
 
-    def _choose(self, environ: dict[str, Any], asked: list[Endpoint]) -> Endpoint | None:
+    def nobody(self) -> Unavailable:
+        fit = bool(self.roster.fit())
+        detail = "every endpoint has as many requests as it may" if fit else "no endpoint is there"
+        return Unavailable(self.name, detail, self.policy.retry_after)
+
+    def find(self, call: Call, asked: list[Endpoint]) -> Endpoint | None:
+        """As `_acquire`, without waiting: the one that the client sticks to, or the algorithm's choice."""
+        if self.sticky is not None and not asked:
+            token = self.sticky.wanted(call.environ)
+            known = self.roster.find(self.sticky.token, token) if token else None
+            if known is not None and self._enter((known,), call.environ) is not None:
+                return known
+        return self.choose(call.environ, asked)
+
+    def cookie_for(self, call: Call, endpoint: Endpoint) -> str:
+        """The Set-Cookie by which the client will stick to the endpoint, "" where it does already."""
+        sticky = self.sticky
+        if sticky is None or sticky.wanted(call.environ) == sticky.token(endpoint.url):
+            return ""
+        return sticky.set_cookie(endpoint.url, call.environ)
+
+    def choose(self, environ: dict[str, Any], asked: list[Endpoint]) -> Endpoint | None:
         lane = self.lanes.choose(environ) if self.lanes is not None else ""
         fit = self.roster.fit(lane)
         if asked:
@@ -165,14 +198,14 @@ class Upstream:
             endpoint.in_flight -= 1
         if endpoint.spec.max_connections:
             self.board.leave(endpoint)
-            self._waiting.wake()
+            self.waiting.wake()
 
     # Trying
 
-    def _attempt(self, call: Call, endpoint: Endpoint) -> Response:
-        started = self._clock()
+    def _attempt(self, endpoint: Endpoint, send: Callable[[], Response]) -> Response:
+        started = self.clock()
         try:
-            response = self._send(call, endpoint)
+            response = send()
         except UpstreamError as error:
             self.leave(endpoint)
             self.failed(endpoint, error)
@@ -182,19 +215,22 @@ class Upstream:
             self.leave(endpoint)
             self.count(endpoint, cells.CLIENT_LEFT)
             raise
-        self._answered(endpoint, response.status, self._clock() - started)
+        self.answered(endpoint, response.status, self.clock() - started)
         return response
 
-    def _send(self, call: Call, endpoint: Endpoint) -> Response:
-        """Send it; once more on a new connection, where an old one was closed while the request was on its way."""
-        client = endpoint.client
+    def send_to(self, call: Call, endpoint: Endpoint) -> Response:
+        """Send it to this one, once more where a connection had gone stale."""
         try:
-            return client.send(call.request(endpoint.origin))
+            return endpoint.client.send(call.request(endpoint.origin))
         except UpstreamError as error:
-            if not _is_stale(error) or not call.idempotent or not call.may_go_again():
-                raise
-        client.pool.forget()
-        return client.send(call.request(endpoint.origin))
+            return self.send_again(call, endpoint, error)
+
+    def send_again(self, call: Call, endpoint: Endpoint, error: UpstreamError) -> Response:
+        """Once more on a new connection, where an old one was closed while the request was on its way."""
+        if not _is_stale(error) or not call.idempotent or not call.may_go_again():
+            raise error
+        endpoint.client.pool.forget()
+        return endpoint.client.send(call.request(endpoint.origin))
 
     def _may_retry(self, call: Call, error: UpstreamError, asked: int) -> bool:
         retry = self.policy.retry
@@ -208,7 +244,12 @@ class Upstream:
 
     # Taking note
 
-    def _answered(self, endpoint: Endpoint, status: int, seconds: float) -> None:
+    def replied(self, endpoint: Endpoint, response: Response, started: float) -> Reply:
+        """The first endpoint that was asked has answered what was sent at `started`."""
+        self.answered(endpoint, response.status, self.clock() - started)
+        return Reply(self, endpoint, response, 1)
+
+    def answered(self, endpoint: Endpoint, status: int, seconds: float) -> None:
         failed = status in _GATEWAY_ERRORS
         with self._lock:
             endpoint.count(cells.REQUESTS)
@@ -305,7 +346,3 @@ def _is_stale(error: UpstreamError) -> bool:
     """The endpoint closed a connection that had been idle while the request was on its way: nothing is wrong."""
     crossed = error.reused and not error.answered and error.phase in ("send", "head")
     return crossed and not isinstance(error, UpstreamTimeout)
-
-
-def _has_left(environ: dict[str, Any]) -> bool:
-    return bool(environ.get("wsgikit.client_gone"))

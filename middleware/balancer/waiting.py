@@ -6,15 +6,60 @@ lets go of cannot wake us, so that a waiting request also looks again every `LOO
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 LOOK = 0.02
+
+
+class Place:
+    """One request's place in the queue. `fd` is a descriptor that is readable when it is its turn to try."""
+
+    __slots__ = ("_waiting", "deadline", "fd", "turn")
+
+    def __init__(self, waiting: Waiting, deadline: float, fd: int) -> None:
+        self._waiting = waiting
+        self.deadline = deadline
+        self.fd = fd
+        self.turn = threading.Event()
+
+    def call(self) -> None:
+        """It is its turn."""
+        self.turn.set()
+        if self.fd >= 0:
+            try:
+                os.eventfd_write(self.fd, 1)
+            except OSError:
+                pass  # it has just left
+
+    def called(self) -> bool:
+        """Whether `call` was called since it was asked last."""
+        if not self.turn.is_set():
+            return False
+        self.turn.clear()
+        if self.fd >= 0:
+            try:
+                os.eventfd_read(self.fd)
+            except BlockingIOError:
+                pass  # it was read already, together with the call before
+        return True
+
+    def attempt(self, attempt: Callable[[], T | None]) -> T | None:
+        """What `attempt` gives, for the first in the queue."""
+        return attempt() if self._waiting.first() is self else None
+
+    def leave(self) -> None:
+        """Give the place up. May be called twice."""
+        self._waiting.remove(self)
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 class Waiting:
@@ -23,35 +68,60 @@ class Waiting:
     def __init__(self, most: int, seconds: float) -> None:
         self._most = most
         self._seconds = seconds
-        self._queue: deque[threading.Event] = deque()
+        self._queue: deque[Place] = deque()
 
     def __len__(self) -> int:
         return len(self._queue)
 
-    def until(self, attempt: Callable[[], T | None], gone: Callable[[], bool]) -> T | None:
-        """What `attempt` gives once it gives something; None: too many wait, time is over, or the client has gone."""
+    def enter(self, *, descriptor: bool = False) -> Place | None:
+        """A place at the end, with a descriptor if that is wanted (Linux); None: too many wait. `leave` it."""
         if len(self._queue) >= self._most:
             return None
-        turn = threading.Event()
-        self._queue.append(turn)
-        deadline = monotonic() + self._seconds
-        try:
-            while (left := deadline - monotonic()) > 0 and not gone():
-                turn.wait(min(left, LOOK))
-                turn.clear()
-                if self._queue[0] is turn:
-                    found = attempt()
-                    if found is not None:
-                        return found
+        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if descriptor else -1
+        place = Place(self, monotonic() + self._seconds, fd)
+        self._queue.append(place)
+        return place
+
+    def until(self, attempt: Callable[[], T | None], gone: Callable[[], bool]) -> T | None:
+        """What `attempt` gives once it gives something; None: too many wait, time is over, or the client has gone."""
+        place = self.enter()
+        if place is None:
             return None
+        try:
+            return self.wait(place, attempt, gone)
         finally:
-            self._queue.remove(turn)
-            self.wake()
+            place.leave()
+
+    def wait(self, place: Place, attempt: Callable[[], T | None], gone: Callable[[], bool]) -> T | None:
+        """As `until`, in a place that is there already."""
+        while (left := place.deadline - monotonic()) > 0 and not gone():
+            place.turn.wait(min(left, LOOK))
+            place.called()
+            found = place.attempt(attempt)
+            if found is not None:
+                return found
+        return None
+
+    def first(self) -> Place | None:
+        try:
+            return self._queue[0]
+        except IndexError:
+            return None
+
+    def remove(self, place: Place) -> None:
+        try:
+            self._queue.remove(place)
+        except ValueError:
+            return
+        self.wake()
 
     def wake(self) -> None:
         """A request is over: the first in the queue may try."""
-        if self._queue:
-            try:
-                self._queue[0].set()
-            except IndexError:
-                pass  # it has just left
+        place = self.first()
+        if place is not None:
+            place.call()
+
+
+def has_left(environ: dict[str, Any]) -> bool:
+    """Whether the client of this request has gone meanwhile."""
+    return bool(environ.get("wsgikit.client_gone"))

@@ -74,6 +74,9 @@ class PaperLink:
     def describe(self, environ: dict[str, Any]) -> None:
         pass
 
+    def pause(self) -> None:
+        """Nobody waits on paper."""
+
     def guard(self) -> PaperGuard | None:
         return self._guard
 

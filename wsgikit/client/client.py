@@ -6,6 +6,7 @@ caller, who knows the others (RFC 9110 9.2.2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Self
 
@@ -22,6 +23,47 @@ from wsgikit.wire.registry import WIRES, load
 _DEFAULTS = ClientSettings()
 
 
+class Pending:
+    """A request that was sent, and whose response is still to come.
+
+    `fd` is the connection's descriptor: when it is readable, `look`. `deadline` (monotonic seconds): when it has
+    passed, `look` raises UpstreamTimeout.
+    """
+
+    __slots__ = ("_client", "_connection", "_exchange", "_request", "deadline", "fd")
+
+    def __init__(self, client: Client, request: Request, connection: Connection, exchange: Exchange) -> None:
+        self._client = client
+        self._request = request
+        self._connection = connection
+        self._exchange = exchange
+        self.fd = connection.fd
+        self.deadline = exchange.head_by
+
+    def look(self) -> Response | None:
+        """The response, once its head is here. Never waits. Errors as `Client.send`."""
+        return self._settle(self._exchange.look)
+
+    def wait(self) -> Response | None:
+        """The response. Waits as `Client.send` does, whose errors it has."""
+        self._connection.watch(self._request.watch)
+        return self._settle(self._exchange.wait)
+
+    def _settle(self, ask: Callable[[], object]) -> Response | None:
+        try:
+            ask()
+            if self._exchange.head is None:
+                return None
+            return self._client._response(self._request, self._connection, self._exchange)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Let go without the response. The connection goes, too. May be called twice, and never after a response."""
+        self._connection.close()
+
+
 class Client:
     """Speaks HTTP/1.1 to one server. A URL of another wire (`fastcgi://`, `scgi://`, `uwsgi://`) gives a subclass.
 
@@ -36,6 +78,7 @@ class Client:
 
     exchange: type[Exchange] = Exchange
     response: type[Response] = Response
+    pausable = True  # `begin` can be used: what a connection has to say shows on its descriptor (not so under TLS)
 
     def __new__(cls, origin: Origin | str, *_: Any, **__: Any) -> Self:
         scheme = (Origin.parse(origin) if isinstance(origin, str) else origin).scheme
@@ -47,6 +90,7 @@ class Client:
         self.origin = Origin.parse(origin) if isinstance(origin, str) else origin
         self.settings = settings
         self.pool = Pool(settings.keep_alive, settings.max_idle, settings.max_requests)
+        self.pausable = type(self).pausable and self.origin.scheme != "https"
         self._connector = Connector(self.origin, settings)
         self._connector.prepare()
 
@@ -59,20 +103,37 @@ class Client:
         UpstreamError and UpstreamTimeout say in which phase it failed; Disconnected: the watched peer has left;
         ValueError: the request is none; errors of the body come through.
         """
+        connection, exchange = self._exchange(request, request.watch)
+        try:
+            exchange.run()
+            return self._response(request, connection, exchange)
+        except BaseException:
+            connection.close()
+            raise
+
+    def begin(self, request: Request) -> Pending:
+        """Send a request, and leave the waiting to the caller. Only where `pausable`. Errors as `send`."""
+        # without a body there is nothing to wait for in here, and the caller watches the client
+        connection, exchange = self._exchange(request, -1 if request.body is None else request.watch)
+        try:
+            exchange.begin()
+        except BaseException:
+            connection.close()
+            raise
+        return Pending(self, request, connection, exchange)
+
+    def _exchange(self, request: Request, watch: int) -> tuple[Connection, Exchange]:
         outgoing = self.prepare(request)
         total = self.settings.total_timeout
         if total and not request.deadline:
             request.deadline = monotonic() + total
-        connection = self._connection(request.watch)
-        try:
-            exchange = self.exchange(self.origin.url, connection, self.settings, request, outgoing)
-            exchange.run()
-            response = self.response(self.origin.url, connection, self.settings, exchange, self.pool.give_back)
-            response.begin(request, exchange.buffer)
-            return response
-        except BaseException:
-            connection.close()
-            raise
+        connection = self._connection(watch)
+        return connection, self.exchange(self.origin.url, connection, self.settings, request, outgoing)
+
+    def _response(self, request: Request, connection: Connection, exchange: Exchange) -> Response:
+        response = self.response(self.origin.url, connection, self.settings, exchange, self.pool.give_back)
+        response.begin(request, exchange.buffer)
+        return response
 
     def prepare(self, request: Request) -> Outgoing:
         """The request as bytes. ValueError: it is none."""
@@ -82,7 +143,8 @@ class Client:
         connection = self.pool.checkout()
         if connection is None:
             return self._connector.connect(watch)
-        connection.watch(watch)
+        if connection.watched != watch:
+            connection.watch(watch)
         return connection
 
     def connect(self, watch: int = -1) -> Connection:

@@ -85,12 +85,22 @@ class Connection:
             except BlockingIOError:
                 pass
 
+    def receive_now(self) -> bytes | None:
+        """As `receive`, without waiting: None when nothing is here. Raises OSError."""
+        try:
+            return self.sock.recv(RECEIVE)
+        except BlockingIOError:
+            return None
+
     def pending(self) -> bool:
         """Whether the upstream has sent something, or ended its side. Never waits."""
         return bool(self.wait(READ, 0.0))
 
     def usable(self) -> bool:
         """Whether an idle connection is still good: nothing has come on it, not even an end (RFC 9112 9.4)."""
+        if self._mask != READ:
+            self._mask = READ
+            self._poll.modify(self.fd, READ)
         return not self._poll.poll(0)
 
     def send(self, data: bytes | memoryview) -> int:

@@ -27,7 +27,7 @@ class Exchange:
 
     __slots__ = (
         "_connection", "_continued", "_deadline", "_interim", "_outgoing", "_request", "_settings", "_url", "answered",
-        "buffer", "head", "whole",
+        "buffer", "head", "head_by", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -39,6 +39,7 @@ class Exchange:
         self._request = request
         self._outgoing = outgoing
         self._deadline = request.deadline
+        self.head_by = 0.0  # monotonic seconds at which the head has to be here, once `begin` has sent the request
         self._interim = 0
         self._continued = False
         self.buffer = b""
@@ -55,6 +56,25 @@ class Exchange:
         if self.head is None:
             raise RuntimeError("waiting for a head ended without one")
         return self.head
+
+    def begin(self) -> None:
+        """Send the request. Errors as `run`; a head may have come meanwhile. For use with `look`."""
+        self._send()
+        self.head_by = self._until(self._settings.first_byte_timeout)
+
+    def look(self) -> bool:
+        """Read what has come, without waiting. True: the final head is here. Errors as `run`."""
+        if self.head is None:
+            try:
+                data = self._connection.receive_now()
+            except OSError as error:
+                self._fail("head", str(error))
+            if data is None:
+                if monotonic() >= self.head_by:
+                    self._time_out("head", self._settings.first_byte_timeout)
+            else:
+                self._arrived(data)
+        return self.head is not None
 
     # Sending
 
@@ -142,6 +162,12 @@ class Exchange:
 
     # Reading
 
+    def wait(self) -> None:
+        """Wait for the head, after `begin`. Errors as `run`."""
+        while self.head is None:
+            if not self._take(self.head_by):
+                self._time_out("head", self._settings.first_byte_timeout)
+
     def _await_head(self) -> None:
         deadline = self._until(self._settings.first_byte_timeout)
         while self.head is None:
@@ -163,11 +189,15 @@ class Exchange:
             self._fail("head", str(error))
         if data is None:
             return False
+        self._arrived(data)
+        return True
+
+    def _arrived(self, data: bytes) -> None:
+        """Add what has come, and look for a head in it; b"": the upstream has ended its side."""
         if not data:
             self._fail("head", "closed inside the head" if self.buffer else "closed without an answer")
         self.answered = True
         self._absorb(data)
-        return True
 
     def _absorb(self, data: bytes) -> None:
         """Add what has come, and look for a head in it."""

@@ -36,6 +36,7 @@ class Refusal(Response):
         phrase = HTTPStatus(status).phrase.encode()
         self._block = b"" if request.method == "HEAD" else b"%d %b\n" % (status, phrase)
         self.head = head = ResponseHead()
+        self.status = status
         head.status, head.reason, head.minor, head.end = status, phrase, 1, 0
         head.fields = [(b"Content-Type", b"text/plain"), (b"Cache-Control", b"no-store")]
         head.content_length = len(self._block) or None
@@ -69,6 +70,7 @@ class GatewayClient(Client):
 
     exchange = GatewayExchange
     measured = True
+    pausable = False
 
     def send(self, request: Request) -> Response:
         """As `Client.send`. What the upstream cannot be asked is answered here: 404 for a path without a script, 400

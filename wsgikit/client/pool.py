@@ -49,7 +49,8 @@ class Pool:
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose response was read to its end, or close it when there are enough."""
-        connection.watch(-1)
+        if connection.watched >= 0:
+            connection.watch(-1)
         connection.uses += 1
         if self._closed or (self._max_requests and connection.uses >= self._max_requests):
             connection.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from time import monotonic
+from typing import NoReturn
 
 from wsgikit.client.connection import Connection
 from wsgikit.client.exchange import Exchange
@@ -27,7 +28,18 @@ class Response:
     `trailers` once the body is through; `done`: it is; `whole`: the upstream took the whole request.
     """
 
-    __slots__ = ("_block", "_connection", "_deadline", "_decoder", "_release", "_settings", "_url", "head", "whole")
+    __slots__ = (
+        "_block",
+        "_connection",
+        "_deadline",
+        "_decoder",
+        "_release",
+        "_settings",
+        "_url",
+        "head",
+        "status",
+        "whole",
+    )
 
     def __init__(
         self,
@@ -46,6 +58,7 @@ class Response:
         self._deadline = 0.0
         self.whole = exchange.whole
         self.head: ResponseHead = exchange.head  # type: ignore[assignment]  # run() has set it
+        self.status = self.head.status
 
     def begin(self, request: Request, rest: bytes) -> None:
         """Take up the bytes that came with the head. Raises UpstreamError for a body that is broken already."""
@@ -61,10 +74,6 @@ class Response:
             self._finish(clean=not rest and not risky)
         elif rest:
             self._block = self._feed(decoder, rest)
-
-    @property
-    def status(self) -> int:
-        return self.head.status
 
     @property
     def reason(self) -> bytes:
@@ -108,6 +117,55 @@ class Response:
         except BaseException:
             self.close()
             raise
+
+    def read_now(self) -> bytes | None:
+        """As `read`, without waiting: None when nothing is here. The caller keeps the time (`expire`)."""
+        if self._block:
+            block, self._block = self._block, b""
+            return block
+        connection, decoder = self._connection, self._decoder
+        if connection is None or decoder is None:
+            return b""
+        try:
+            return self._here(connection, decoder)
+        except BaseException:
+            self.close()
+            raise
+
+    def _here(self, connection: Connection, decoder: Decoder) -> bytes | None:
+        while True:
+            try:
+                data = connection.receive_now()
+            except OSError as error:
+                raise UpstreamError(self._url, "body", str(error), answered=True) from error
+            if data is None:
+                return None
+            if not data:
+                self._end(decoder)
+                return b""
+            block = self._feed(decoder, data)
+            if block or decoder.done:
+                return block
+
+    def patience(self) -> float:
+        """Monotonic seconds until which the next byte may take, from now on."""
+        end = monotonic() + self._settings.idle_timeout
+        return min(end, self._deadline) if self._deadline else end
+
+    def expire(self) -> NoReturn:
+        """The patience is over: let go. Raises UpstreamTimeout."""
+        self.close()
+        detail = f"nothing within {self._settings.idle_timeout:g} s"
+        raise UpstreamTimeout(self._url, "body", detail, answered=True)
+
+    def fileno(self) -> int:
+        """The connection's descriptor while more of the body is to come; -1 afterwards."""
+        return -1 if self._connection is None else self._connection.fd
+
+    def watch(self, fd: int) -> None:
+        """Have `read` end with Disconnected once the peer of `fd` has left."""
+        if self._connection is not None:
+            self._connection.watch(fd)
 
     def _next(self, connection: Connection, decoder: Decoder, patience: float | None) -> bytes | None:
         settings = self._settings

@@ -18,3 +18,4 @@ class Action:
     LINGER: Final = 3  # close, but read on for a while so that the peer gets the answer (RFC 9112 9.6)
     CLOSE: Final = 4  # close now: the peer has everything, or is gone
     TAKEN: Final = 5  # the app took the socket over and has finished with it
+    PAUSE: Final = 6  # the app waits for a descriptor (`wsgikit.pause`): call resume() when it is ready

@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import logging
 import threading
+from contextvars import Context, copy_context
+from dataclasses import dataclass
 from io import BytesIO
 from time import monotonic, time
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from wsgikit.errors import Disconnected, ProtocolError
 from wsgikit.observe.record import Access
@@ -25,18 +27,38 @@ from wsgikit.wire.http11 import Head, parse_head
 from wsgikit.wire.http11.persistence import Step, after_response
 from wsgikit.wsgi.environ import build
 from wsgikit.wsgi.exchange import Exchange
-from wsgikit.wsgi.respond import respond
+from wsgikit.wsgi.respond import Suspended, abandon, respond, resume
 from wsgikit.wsgi.stream_input import StreamInput
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Input: TypeAlias = IO[bytes] | StreamInput
 
 log = logging.getLogger("wsgikit.error")
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+@dataclass(slots=True)
+class Paused:
+    """A request whose app has paused, and what its end will need."""
+
+    suspended: Suspended
+    context: Context
+    environ: dict[str, Any]
+    facts: dict[str, str]
+    stream: Input
+    takeover: Takeover | None
+    begun: float
+
+
 class HttpProtocol:
     """One connection's HTTP/1.1 side. Feed it with `receive`; do what the returned `Action` says."""
 
-    __slots__ = ("body", "buffer", "exchange", "head", "last", "link", "polled", "seen", "service", "started")
+    __slots__ = (
+        "body", "buffer", "exchange", "head", "last", "link", "paused", "polled", "seen", "service", "started"
+    )  # fmt: skip
 
     def __init__(self, service: Service, link: Link) -> None:
         self.service = service
@@ -47,6 +69,7 @@ class HttpProtocol:
         self.seen = 0  # bytes of `buffer` that were no whole head yet
         self.body: Body | None = None
         self.exchange: Exchange | None = None
+        self.paused: Paused | None = None
         self.started = 0.0  # time.time() of the complete head, kept for the access log alone
         self.polled = 0.0  # monotonic, when the poller told of the bytes that completed the head
 
@@ -140,6 +163,8 @@ class HttpProtocol:
 
     def close(self) -> None:
         """The connection is closed: let go of what a request has left behind."""
+        if self.paused is not None and self.exchange is not None:
+            self._abandon(self.paused, self.exchange)
         if self.body is not None:
             self.body.discard()
 
@@ -183,18 +208,63 @@ class HttpProtocol:
         takeover = Takeover(link, exchange, head, self._rest) if service.takeover else None
         if takeover is not None:
             environ["wsgikit.takeover"] = takeover
+        exchange.pause = pause = link.pause()
+        if pause is not None:
+            environ["wsgikit.pause"] = pause
+        context = copy_context()  # one for the whole request, whichever threads it runs in
         try:
-            respond(service.app, environ, exchange, self.request_line)
-        finally:
-            if self.body is not None and not isinstance(stream, StreamInput):
-                stream.close()
-        if service.record is not None and not exchange.replaced:
-            self._log(environ, facts, exchange, now)
+            suspended = context.run(respond, service.app, environ, exchange, self.request_line)
+        except BaseException:
+            self._release(stream)
+            raise
+        if suspended is None:
+            return self._over(environ, facts, stream, takeover, now)
+        self.paused = Paused(suspended, context, environ, facts, stream, takeover, now)
+        return Action.PAUSE
+
+    def resume(self) -> int:
+        """Go on with the app that has paused. As `run`."""
+        paused, exchange = self.paused, self.exchange
+        if paused is None or exchange is None:
+            return Action.CLOSE
+        if exchange.timeout:
+            exchange.guard = self.link.guard()
+            exchange.renew()
+        try:
+            if paused.context.run(resume, paused.suspended, exchange, self.request_line) is not None:
+                return Action.PAUSE
+        except BaseException:
+            self.paused = None
+            self._release(paused.stream)
+            raise
+        self.paused = None
+        return self._over(paused.environ, paused.facts, paused.stream, paused.takeover, paused.begun)
+
+    def _abandon(self, paused: Paused, exchange: Exchange) -> None:
+        self.paused = None
+        exchange.guard = None
+        paused.context.run(abandon, paused.suspended, exchange, self.request_line)
+        self._over(paused.environ, paused.facts, paused.stream, paused.takeover, paused.begun)
+
+    def _release(self, stream: Input) -> None:
+        if self.body is not None and not isinstance(stream, StreamInput):
+            stream.close()
+
+    def _over(
+        self, environ: dict[str, Any], facts: dict[str, str], stream: Input, takeover: Takeover | None, begun: float
+    ) -> int:
+        """The app has ended: what is left to do, and how the connection goes on."""
+        exchange = self.exchange
+        self._release(stream)
+        if exchange is None:
+            return Action.CLOSE
+        if self.service.record is not None and not exchange.replaced:
+            self._log(environ, facts, exchange, begun)
         if takeover is not None and takeover.taken:
             return Action.TAKEN
         return self._after(exchange)
 
-    def _input(self, environ: dict[str, Any], exchange: Exchange) -> IO[bytes] | StreamInput:
+    def _input(self, environ: dict[str, Any], exchange: Exchange) -> Input:
         body = self.body
         if body is None:
             environ["wsgikit.trailers"] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Any, Protocol
 
-from wsgikit.wsgi.exchange import Guard
+from wsgikit.wsgi.exchange import Guard, Pause
 from wsgikit.wsgi.transport import Transport
 
 
@@ -28,6 +28,9 @@ class Link(Transport, Protocol):
 
     def detach(self) -> socket.socket:
         """Hand the socket over, blocking, once everything queued has been sent."""
+
+    def pause(self) -> Pause | None:
+        """What the app may call as `wsgikit.pause`; None where this connection cannot wait without a thread."""
 
     def guard(self) -> Guard | None:
         """The present thread's interruptible region; None when requests have no deadline."""

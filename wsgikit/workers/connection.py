@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import select
 import socket
+from collections.abc import Callable
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from wsgikit.errors import PeerTimeout
 from wsgikit.protocols import Action
 from wsgikit.workers.client_gone import ClientGone
-from wsgikit.workers.poller import READ
+from wsgikit.workers.pause import Pause, Wait
+from wsgikit.workers.poller import LEFT, READ
 from wsgikit.workers.sender import Sender
 from wsgikit.workers.stream import Stream
 
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 _TURNS = 8  # requests of a pipelining client that are answered in a row
 _AGAIN = 1.0  # seconds after which a connection that we have not come to read is looked at again
 
-GREETING, OPEN, QUEUED, LINGERING = range(4)
+GREETING, OPEN, QUEUED, LINGERING, PAUSED = range(5)
 """Stages: before the protocol (PROXY header, TLS handshake); the protocol's; a pipelined request that let others go
-first; closing."""
+first; closing; an app waits without a thread, or is about to."""
 
 
 class Connection(Sender):
@@ -42,11 +44,13 @@ class Connection(Sender):
         "greeting",
         "in_head",
         "member",
+        "pauses",
         "protocol",
         "remote",
         "remote_port",
         "stage",
         "variables",
+        "waits",
     )
 
     def __init__(self, worker: Worker, stream: Stream, remote: str, remote_port: str) -> None:
@@ -60,6 +64,8 @@ class Connection(Sender):
         self.in_head = True  # the head's deadline runs, from accept for the first one
         self.member: Member | None = None
         self.client_gone: ClientGone | None = None
+        self.pauses: Pause | None = None
+        self.waits: Wait | None = None
 
     # Events
 
@@ -74,6 +80,8 @@ class Connection(Sender):
         elif self.stage == QUEUED:
             self.stage = OPEN
             self._advance(member)
+        elif self.stage == PAUSED:
+            self._on_pause(member)
         elif self.stage == LINGERING:
             self._on_leftover()
         else:
@@ -126,7 +134,10 @@ class Connection(Sender):
         turns = 0
         while True:
             if action == Action.RUN:
-                action = self._run(member)
+                action = self._run(member, self.protocol.run)
+            if action == Action.PAUSE:
+                self._wait(member)
+                return
             if self.contended:
                 if not self.flushed(action):
                     return
@@ -162,22 +173,66 @@ class Connection(Sender):
         self.in_head = False
         self.park(READ)
 
-    def _run(self, member: Member) -> int:
+    def _run(self, member: Member, run: Callable[[float], int]) -> int:
         lead, protocol = self.worker.lead, self.protocol
         self.member = member
         self.busy = True
         protocol.polled = self.worker.polled
         lead.before(member, protocol.head.path)
         try:
-            action: int = protocol.run(member.began)
+            action = run(member.began)
         finally:
             now = lead.after(member)
             self.member = None
             if not self.contended:
                 self.busy = False
                 self.deadline = now + self.worker.patience
+        if action == Action.PAUSE:
+            return action
         self.worker.count()
         return Action.CLOSE if self.gone else action
+
+    # Pauses of the app
+
+    def _wait(self, member: Member) -> None:
+        """The app waits for a descriptor, and nothing is left to be sent: give the thread to others."""
+        wish, worker = self.pauses, self.worker
+        self.stage = PAUSED
+        self.deadline = inf  # the wait has its own
+        if wish is None or not member.leads:  # who leads is to begin it, so that nobody polls meanwhile
+            worker.queue(self, member)
+            return
+        fd, wish.fd = wish.fd, -1
+        self.waits = wait = Wait(self, fd, wish.until)
+        try:
+            worker.poller.borrow(fd)
+        except (OSError, ValueError):  # no such descriptor, or a file: the app sees for itself
+            worker.queue(self, member)
+            return
+        worker.parked[fd] = wait
+        worker.housekeeping.expect(wish.until)
+        worker.parked[self.fd] = self
+        if wish.client:
+            worker.poller.arm(self.fd, LEFT)
+
+    def _on_pause(self, member: Member) -> None:
+        """The calling thread, which owns the connection, begins the wait or ends it."""
+        wait = self.waits
+        if wait is None:
+            self._wait(member)
+            return
+        self._forget_wait()
+        self.stage = OPEN
+        self.proceed(member, self._run(member, self._resume))
+
+    def _resume(self, _: float) -> int:
+        action: int = self.protocol.resume()
+        return action
+
+    def _forget_wait(self) -> None:
+        wait, self.waits = self.waits, None
+        if wait is not None and self.worker.parked.get(wait.fd) is wait:
+            self.worker.parked.pop(wait.fd, None)
 
     def _end(self, action: int) -> None:
         if not self.gone and (action == Action.LINGER or (action == Action.CLOSE and self._unread())):
@@ -199,6 +254,15 @@ class Connection(Sender):
         if self.client_gone is None:
             self.client_gone = ClientGone(self.stream.sock)
         environ["wsgikit.client_gone"] = self.client_gone
+
+    def pause(self) -> Pause | None:
+        """See `Link`."""
+        pauses = self.pauses
+        if pauses is not None:
+            pauses.fd = -1  # what an app has wished and never waited for ends with its request
+        elif self.worker.pausable:
+            self.pauses = pauses = Pause(self)
+        return pauses
 
     def guard(self) -> Guard | None:
         """See `Link`."""
@@ -329,6 +393,7 @@ class Connection(Sender):
                 return
             gone, self.gone = self.gone, True
             self.output.clear()
+        self._forget_wait()
         self.worker.forget(self, fd)
         self.protocol.close()
         if not gone:

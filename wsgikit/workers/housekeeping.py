@@ -11,6 +11,7 @@ import logging
 import os
 import select
 import sys
+from math import ceil, inf
 from time import gmtime, monotonic, time
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from wsgikit.wsgi.respond import __file__ as respond_file
 
 if TYPE_CHECKING:
     from wsgikit.workers.connection import Connection
+    from wsgikit.workers.pause import Wait
     from wsgikit.workers.worker import Worker
 
 log = logging.getLogger("wsgikit.error")
@@ -52,6 +54,8 @@ class Housekeeping:
         self._poll = select.poll()
         self._poll.register(self._wake_read, select.POLLIN)
         self._member: Member | None = None
+        self._next_look = 0.0  # monotonic seconds
+        self._due = inf  # the earliest deadline that somebody has told of
         self._second = 0
 
     # What others call
@@ -62,6 +66,12 @@ class Housekeeping:
             os.write(self._wake_write, b"x")
         except (BlockingIOError, OSError):
             pass
+
+    def expect(self, deadline: float) -> None:
+        """Have it look at this time (monotonic seconds), if it would not before. From any thread."""
+        if deadline < self._next_look:
+            self._due = min(self._due, deadline)
+            self.wake()
 
     def close(self) -> None:
         """Let go of the pipe. `wake` does nothing from here on."""
@@ -90,15 +100,18 @@ class Housekeeping:
 
     def run(self) -> None:
         """Keep house until the worker has stopped."""
-        self._member = Member()
         while not self._over():
-            self._poll.poll(int(self._nap() * 1000))
+            nap = self._nap()
+            self._next_look = monotonic() + nap
+            self._poll.poll(ceil(nap * 1000))
             self._empty_pipe()
             self.tick()
 
     def tick(self) -> None:
         """One look at everything."""
         now = monotonic()
+        if self._member is None:
+            self._member = Member()
         self.renew_date()
         if self._stop_by is not None and not self.worker.stopping:
             self._begin_stop(now)
@@ -112,8 +125,9 @@ class Housekeeping:
 
     def _nap(self) -> float:
         """Until the next tick, or the next deadline of a request that is sooner."""
-        nap = _TICK
         now = monotonic()
+        due, self._due = self._due, inf
+        nap = min(_TICK, max(0.0, due - now))
         for member in self.worker.members:
             exchange = member.guard.inside
             if exchange is not None and exchange.deadline and not member.guard.struck_at:
@@ -167,7 +181,7 @@ class Housekeeping:
             elif connection.deadline - now < rested:
                 connection.protocol.rest()
 
-    def _expire(self, fd: int, connection: Connection, now: float, member: Member) -> None:
+    def _expire(self, fd: int, connection: Connection | Wait, now: float, member: Member) -> None:
         taken = self.worker.parked.pop(fd, None)
         if taken is connection and taken.deadline <= now:
             taken.expire(member)

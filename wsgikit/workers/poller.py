@@ -9,6 +9,7 @@ unregistering what it reports, and by waking the polling thread when another one
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import selectors
@@ -17,6 +18,8 @@ from typing import Protocol
 
 READ, WRITE = 1, 4
 """Masks. Equal to EPOLLIN and EPOLLOUT. Errors and hang-ups are reported as both: the next call on the socket tells."""
+LEFT: int = getattr(select, "EPOLLRDHUP", 0)
+"""Mask: the peer has ended its side. 0 where the system cannot tell."""
 
 _ONE_SHOT: int = getattr(select, "EPOLLONESHOT", 0)
 _BATCH = 64  # descriptors a poll gives at most: what waits behind a slow call must not be many
@@ -35,6 +38,10 @@ class Poller(Protocol):
 
     def arm(self, fd: int, mask: int) -> None:
         """Report it once more, when it is ready for `mask`."""
+
+    def borrow(self, fd: int) -> None:
+        """Report a descriptor that is somebody else's, once, when it is readable. Closing it ends that. OSError, and
+        ValueError for a negative one: it cannot be watched."""
 
     def remove(self, fd: int) -> None:
         """Forget a descriptor, before it is closed or handed over."""
@@ -68,6 +75,12 @@ class EpollPoller:
 
     def arm(self, fd: int, mask: int) -> None:
         self._modify(fd, mask | _ONE_SHOT)
+
+    def borrow(self, fd: int) -> None:
+        try:
+            self._modify(fd, READ | _ONE_SHOT)
+        except FileNotFoundError:  # the first time, or a new file under an old number
+            self._epoll.register(fd, READ | _ONE_SHOT)
 
     def remove(self, fd: int) -> None:
         self._epoll.unregister(fd)
@@ -117,6 +130,9 @@ class SelectorPoller:
     def arm(self, fd: int, mask: int) -> None:
         self._wishes.append((fd, mask))
         _poke(self._wake_write)
+
+    def borrow(self, fd: int) -> None:
+        raise OSError(errno.ENOTSUP, "this poller watches the server's own descriptors only")
 
     def remove(self, fd: int) -> None:
         # A reported descriptor is not registered any more; one that is armed must go before its number is used again.

@@ -26,13 +26,14 @@ from wsgikit.workers.housekeeping import Housekeeping
 from wsgikit.workers.lead import Lead
 from wsgikit.workers.listener import Listener
 from wsgikit.workers.member import Member
-from wsgikit.workers.poller import make_poller
+from wsgikit.workers.poller import EpollPoller, make_poller
 from wsgikit.workers.services import make_acceptors
 from wsgikit.workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from wsgikit.scoreboard import Scoreboard, Slot
     from wsgikit.workers.connection import Connection
+    from wsgikit.workers.pause import Wait
 
 log = logging.getLogger("wsgikit.error")
 
@@ -68,7 +69,8 @@ class Worker:
         self.settings = settings
         self.around = around = surroundings or Surroundings()
         self.poller = make_poller(settings.poller)
-        self.parked: dict[int, Connection] = {}  # the sender half is what is stored and read; see `Sender.park`
+        self.pausable = isinstance(self.poller, EpollPoller)  # whether apps may wait without a thread
+        self.parked: dict[int, Connection | Wait] = {}  # the sender half is what is stored and read; see `Sender.park`
         self.open: set[Connection] = set()
         self.ready: deque[tuple[int, int]] = deque()  # polled and not yet served
         self.queued: deque[int] = deque()  # to be served after what the poller tells of next; see `queue`
@@ -200,7 +202,7 @@ class Worker:
 
     # Connections
 
-    def queue(self, connection: Connection, member: Member) -> None:
+    def queue(self, connection: Connection | Wait, member: Member) -> None:
         """Have a thread look at a connection though the poller may not tell of it. The caller, `member`, gives it up.
 
         It waits for one more look at the poller: one that keeps coming here must not keep others from being heard.

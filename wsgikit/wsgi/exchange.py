@@ -33,6 +33,13 @@ class Guard(Protocol):
     def leave(self) -> None: ...
 
 
+class Pause(Protocol):
+    """What the app has said of a pause (`wsgikit.pause`)."""
+
+    def wanted(self) -> bool:
+        """Whether the iteration is to wait, now that an empty block has come."""
+
+
 class Lines:
     """Head lines that depend on the server, not on the app. One object a listener; housekeeping renews `date`."""
 
@@ -53,8 +60,8 @@ class Exchange:
 
     __slots__ = (
         "_claim", "_lines", "called", "closers", "complete", "content_length", "dead", "deadline", "debug",
-        "framing", "guard", "head", "head_sent", "method", "minor", "persist", "replaced", "sent", "timeout",
-        "transport",
+        "framing", "guard", "head", "head_sent", "method", "minor", "pause", "persist", "replaced", "sent",
+        "timeout", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, lines: Lines, method: str, minor: int, persist: bool) -> None:
@@ -75,6 +82,7 @@ class Exchange:
         self.sent = 0
         self.closers: list[Callable[[], object]] | None = None
         self.guard: Guard | None = None  # set while the app's call may be interrupted
+        self.pause: Pause | None = None  # set where the app may ask for a pause
         self.timeout = 0.0  # seconds the app may take to begin its response, and from block to block; 0: no limit
         self.deadline = 0.0  # monotonic seconds at which that is over
         self.debug = False

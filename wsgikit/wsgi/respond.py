@@ -1,7 +1,8 @@
 """Call the app, iterate and close what it returns, and turn its faults into answers.
 
 Owns the order of PEP 3333's server side: call, iterate, finish, close() once on the object the app returned. The
-response never leaves the thread it runs in. It must not know how a connection goes on afterwards.
+response never leaves the thread it runs in, unless the app pauses. It must not know how a connection goes on
+afterwards.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 from wsgikit.errors import Disconnected, PeerTimeout, ProtocolError
-from wsgikit.wsgi.exchange import Exchange, Guard
+from wsgikit.wsgi.exchange import Exchange
 from wsgikit.wsgi.file_wrapper import FileWrapper
 
 log = logging.getLogger("wsgikit.error")
@@ -22,12 +23,26 @@ class RequestTimeout(BaseException):
     """Raised inside an app whose request is past its deadline. No Exception, so that `except Exception` lets it by."""
 
 
-def respond(app: WSGIApplication, environ: dict[str, Any], exchange: Exchange, name: Callable[[], str]) -> None:
-    """Run one request to its end. App errors are logged and answered; only KeyboardInterrupt comes out.
+class Suspended:
+    """An app whose iteration waits (`wsgikit.pause`): what it returned, and the blocks that are still to come."""
 
-    `name` gives the request line for the log.
+    __slots__ = ("blocks", "result")
+
+    def __init__(self, result: Any, blocks: Iterator[bytes]) -> None:
+        self.result = result
+        self.blocks = blocks
+
+
+def respond(
+    app: WSGIApplication, environ: dict[str, Any], exchange: Exchange, name: Callable[[], str]
+) -> Suspended | None:
+    """Run one request to its end, or to where its app pauses. App errors are logged and answered; only
+    KeyboardInterrupt comes out.
+
+    `name` gives the request line for the log. What is returned is to be given to `resume` or `abandon`, once.
     """
     result: Any = None
+    blocks: Iterator[bytes] | None = None
     guard = exchange.guard
     try:
         if guard is None:
@@ -41,7 +56,7 @@ def respond(app: WSGIApplication, environ: dict[str, Any], exchange: Exchange, n
                     break
             finally:
                 guard.leave()
-        _send(result, exchange)
+        blocks = _send(result, exchange)
     except KeyboardInterrupt:
         _give_up(exchange)
         raise
@@ -50,41 +65,92 @@ def respond(app: WSGIApplication, environ: dict[str, Any], exchange: Exchange, n
             guard.leave()  # again: the interruption may have struck inside leave()
         _fail(error, exchange, name)
     finally:
-        close = getattr(result, "close", None)
-        if close is not None:
-            _run_closer(close, exchange, name)
-        if exchange.closers is not None:
-            for callback in exchange.closers:
-                _run_closer(callback, exchange, name)
+        if blocks is None:
+            _close(result, exchange, name)
+    return None if blocks is None else Suspended(result, blocks)
 
 
-def _send(result: Any, exchange: Exchange) -> None:
+def resume(suspended: Suspended, exchange: Exchange, name: Callable[[], str]) -> Suspended | None:
+    """Go on with an app that has paused, in any thread, until its end or its next pause. As `respond`."""
+    paused = False
+    try:
+        paused = _iterate(suspended.blocks, exchange)
+    except KeyboardInterrupt:
+        _give_up(exchange)
+        raise
+    except BaseException as error:
+        if exchange.guard is not None:
+            exchange.guard.leave()
+        _fail(error, exchange, name)
+    finally:
+        if not paused:
+            _close(suspended.result, exchange, name)
+    return suspended if paused else None
+
+
+def abandon(suspended: Suspended, exchange: Exchange, name: Callable[[], str]) -> None:
+    """End an app that has paused and whose connection is no more: it is asked for no further block (PEP 3333)."""
+    _give_up(exchange)
+    _close(suspended.result, exchange, name)
+
+
+def _close(result: Any, exchange: Exchange, name: Callable[[], str]) -> None:
+    close = getattr(result, "close", None)
+    if close is not None:
+        _run_closer(close, exchange, name)
+    if exchange.closers is not None:
+        for callback in exchange.closers:
+            _run_closer(callback, exchange, name)
+
+
+def _send(result: Any, exchange: Exchange) -> Iterator[bytes] | None:
+    """Send what the app returned; the rest of it where the app pauses."""
     kind = type(result)
     if not exchange.head_sent:
         if (kind is list and result) or kind is tuple:
             exchange.send_list(result)
-            return
+            return None
         if kind is FileWrapper and exchange.send_file(result):
-            return
-    blocks: Iterable[bytes] = result
+            return None
     if exchange.guard is not None and kind is not list and kind is not tuple:
-        blocks = _guarded(result, exchange, exchange.guard)
-    send = exchange.send
+        blocks = _guarded(result, exchange)
+    else:
+        blocks = iter(result)
+    return blocks if _iterate(blocks, exchange) else None
+
+
+def _iterate(blocks: Iterator[bytes], exchange: Exchange) -> bool:
+    """Send block by block. True: the app pauses."""
+    send, pause = exchange.send, exchange.pause
     for block in blocks:
         send(block)
+        if not block and pause is not None and pause.wanted():
+            return True
         if exchange.satisfied():
             break
     exchange.finish()
+    return False
 
 
-def _guarded(result: Iterable[bytes], exchange: Exchange, guard: Guard) -> Iterator[bytes]:
-    """The app's blocks, each made inside the interruptible region and handed out outside of it."""
+def _guarded(result: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
+    """The app's blocks, each made inside the interruptible region of the present thread and handed out outside of it.
+
+    Which thread that is may change from block to block, where the app pauses.
+    """
+    guard = exchange.guard
+    if guard is None:  # taken away meanwhile (`wsgikit.takeover`)
+        yield from result
+        return
     guard.enter(exchange)
     try:
         iterator = iter(result)
     finally:
         guard.leave()
     while True:
+        guard = exchange.guard
+        if guard is None:
+            yield from iterator
+            return
         guard.enter(exchange)
         try:
             block = next(iterator)

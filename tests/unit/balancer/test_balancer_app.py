@@ -255,7 +255,7 @@ def test_limits_then_a_queue_then_503(play, balancing) -> None:
         thread.start()
     wait_for(lambda: len(up.requests) == 2)
     threads[2].start()
-    wait_for(lambda: len(app.upstream._waiting) == 1)
+    wait_for(lambda: len(app.upstream.waiting) == 1)
     refusal = call(app, environ_of(b"/"))
     assert (refusal.code, refusal.get("Retry-After")) == (503, "7")
     free.set()

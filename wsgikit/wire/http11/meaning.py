@@ -85,6 +85,8 @@ def content_length(value: bytes) -> int:
 
 def equal_lengths(value: bytes) -> int:
     """The number that all elements of a response's joined Content-Length agree on (RFC 9110 8.6)."""
+    if value.isdigit() and len(value) <= _LENGTH_DIGITS:  # of bytes: ASCII digits alone
+        return int(value)
     lengths = set(elements(value))
     if len(lengths) != 1:
         raise ProtocolError("bad-content-length", 400, f"{value[:64]!r}")

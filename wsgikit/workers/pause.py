@@ -1,0 +1,82 @@
+"""`wsgikit.pause`: an app waits for a descriptor without holding a thread.
+
+    environ["wsgikit.pause"](fd, 25.0)
+    yield b""                           # goes on when fd is readable, when 25 s are over, or when the client has left
+
+Owns the app's wish, and the entry that stands for the wait in the worker's table. Only the thread that leads begins a
+wait, so that no other one polls meanwhile; who takes the *connection* out of the table owns the request, whether the
+descriptor, the clock or the client was first.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from wsgikit.workers.connection import Connection
+    from wsgikit.workers.member import Member
+
+
+class Pause:
+    """What apps call. One object a connection."""
+
+    __slots__ = ("_connection", "client", "fd", "until")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.fd = -1
+        self.until = 0.0
+        self.client = True
+
+    def __call__(self, fd: int, seconds: float, *, client: bool = True) -> None:
+        """Have the server wait after the next block, if that is empty: until `fd` is readable or `seconds` are over.
+
+        `client`: or until the client has ended its side. The iteration may go on in another thread, and at once where
+        a layer further out asks for more by itself, or bytes wait for the client: look, and be ready to find nothing.
+        A wish holds until it is fulfilled; `pause(-1, 0)` takes it back, and must be called before `fd` is closed or
+        used for something else.
+        """
+        self.fd = fd
+        self.until = monotonic() + seconds
+        self.client = client
+
+    def wanted(self) -> bool:
+        """See `wsgi.exchange.Pause`. A client that has bytes to take comes first: its queue is to be drained."""
+        return self.fd >= 0 and self._connection.settled()
+
+
+class Wait:
+    """Stands in the worker's table under the descriptor that an app waits for. Has what the worker asks of entries."""
+
+    __slots__ = ("connection", "deadline", "fd")
+
+    is_idle = False
+
+    def __init__(self, connection: Connection, fd: int, deadline: float) -> None:
+        self.connection = connection
+        self.fd = fd
+        self.deadline = deadline
+
+    @property
+    def protocol(self) -> Self:
+        return self
+
+    def rest(self) -> None:
+        """Nothing is kept here that could be let go of."""
+
+    def serve(self, member: Member) -> None:
+        """The descriptor is readable, or the time is over: go on, unless the client was first."""
+        connection = self.connection
+        if connection.worker.parked.pop(connection.fd, None) is connection:
+            connection.serve(member)
+
+    def expire(self, member: Member) -> None:
+        """The deadline has passed. Housekeeping does not serve: a thread of the worker is to go on."""
+        self.deadline = inf
+        self.connection.worker.queue(self, member)
+
+    def destroy(self) -> None:
+        """Something went wrong in wsgikit itself."""
+        self.connection.destroy()
