@@ -31,6 +31,8 @@ Options
     upgrade_idle    how long an upgraded connection may be silent ("5m")
     half_close      what a client means that ends its side and keeps reading: "leave", as nginx takes it, or "stay"
                     ("leave")
+    pause           hold no thread while the upstream is silent, where the server can wait without one
+                    (`wsgikit.pause`); false for layers further out that keep what they know in the thread (true)
     connect_timeout, tls_timeout, first_byte_timeout, idle_timeout, total_timeout, keep_alive, max_idle, tls
                     of the connections: see `wsgikit.client.ClientSettings` and docs/balancing.md
     gateway         for FastCGI, SCGI and uwsgi, such as { root = "/srv/php", front = "/index.php" }: see
@@ -49,9 +51,9 @@ answer whose body does not come after a moment. For bodies that come slowly let 
 Errors: 502 no connection, or a broken answer; 503 with Retry-After nobody to ask; 504 too slow; 411 a body whose length
 this server does not tell. The log (`wsgikit.forward`) has endpoint, phase and attempt; the client is told nothing.
 
-On other servers: no 103, no Upgrade, the head goes with the first byte of the body, a client that has left is noticed
-at the next block, %2F arrives decoded unless the server gives REQUEST_URI or RAW_URI, and the order and case of fields
-are the environ's.
+On other servers: a request holds a thread until its answer is through, no 103, no Upgrade, the head goes with the
+first byte of the body, a client that has left is noticed at the next block, %2F arrives decoded unless the server gives
+REQUEST_URI or RAW_URI, and the order and case of fields are the environ's.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ class Gateway:
     def __init__(self, upstream: Backend, settings: ForwardSettings) -> None:
         self.upstream = upstream
         self.settings = settings
-        self._patient = upstream if isinstance(upstream, Patient) else None
+        self._patient = upstream if settings.pause and isinstance(upstream, Patient) else None
         self._places = threading.BoundedSemaphore(settings.upgrades) if settings.upgrades else None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -92,6 +92,7 @@ class ForwardSettings:
     upgrades: int = 100
     upgrade_idle: float = 300.0
     half_close: str = "leave"
+    pause: bool = True
 
 
 _DEFAULT_TRUSTED: tuple[str, ...] = ()
@@ -112,6 +113,7 @@ def forward_settings(
     upgrades: int = 100,
     upgrade_idle: Amount = "5m",
     half_close: str = "leave",
+    pause: bool = True,
 ) -> ForwardSettings:
     """Settings from options as people write them. ConfigError names the option."""
     names = texts(trusted, "trusted")
@@ -135,6 +137,7 @@ def forward_settings(
         upgrades=whole(upgrades, "upgrades", 0),
         upgrade_idle=seconds(upgrade_idle, "upgrade_idle"),
         half_close=choice(half_close, "half_close", ("leave", "stay")),
+        pause=_flag(pause, "pause"),
     )
 
 

@@ -39,6 +39,7 @@ class PaperLink:
     """Notes what is sent, and gives what `later` holds to whoever waits for it."""
 
     remote = "192.0.2.1"
+    pauses = None
 
     def __init__(self, app: Any, *, strikes: int = 0, later: bytes = b"", **settings: Any) -> None:
         service = Service(
@@ -73,9 +74,6 @@ class PaperLink:
 
     def describe(self, environ: dict[str, Any]) -> None:
         pass
-
-    def pause(self) -> None:
-        """Nobody waits on paper."""
 
     def guard(self) -> PaperGuard | None:
         return self._guard

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from contextvars import Context, copy_context
 from dataclasses import dataclass
 from io import BytesIO
 from time import monotonic, time
@@ -45,7 +44,6 @@ class Paused:
     """A request whose app has paused, and what its end will need."""
 
     suspended: Suspended
-    context: Context
     environ: dict[str, Any]
     facts: dict[str, str]
     stream: Input
@@ -208,30 +206,32 @@ class HttpProtocol:
         takeover = Takeover(link, exchange, head, self._rest) if service.takeover else None
         if takeover is not None:
             environ["wsgikit.takeover"] = takeover
-        exchange.pause = pause = link.pause()
+        pause = link.pauses
         if pause is not None:
-            environ["wsgikit.pause"] = pause
-        context = copy_context()  # one for the whole request, whichever threads it runs in
+            environ["wsgikit.pause"] = exchange.pause = pause
         try:
-            suspended = context.run(respond, service.app, environ, exchange, self.request_line)
+            if pause is None:
+                suspended = respond(service.app, environ, exchange, self.request_line)
+            else:
+                suspended = pause.context.run(respond, service.app, environ, exchange, self.request_line)
         except BaseException:
             self._release(stream)
             raise
         if suspended is None:
             return self._over(environ, facts, stream, takeover, now)
-        self.paused = Paused(suspended, context, environ, facts, stream, takeover, now)
+        self.paused = Paused(suspended, environ, facts, stream, takeover, now)
         return Action.PAUSE
 
     def resume(self) -> int:
         """Go on with the app that has paused. As `run`."""
         paused, exchange = self.paused, self.exchange
-        if paused is None or exchange is None:
+        if paused is None or exchange is None or exchange.pause is None:
             return Action.CLOSE
         if exchange.timeout:
             exchange.guard = self.link.guard()
             exchange.renew()
         try:
-            if paused.context.run(resume, paused.suspended, exchange, self.request_line) is not None:
+            if exchange.pause.context.run(resume, paused.suspended, exchange, self.request_line) is not None:
                 return Action.PAUSE
         except BaseException:
             self.paused = None
@@ -243,7 +243,8 @@ class HttpProtocol:
     def _abandon(self, paused: Paused, exchange: Exchange) -> None:
         self.paused = None
         exchange.guard = None
-        paused.context.run(abandon, paused.suspended, exchange, self.request_line)
+        if exchange.pause is not None:
+            exchange.pause.context.run(abandon, paused.suspended, exchange, self.request_line)
         self._over(paused.environ, paused.facts, paused.stream, paused.takeover, paused.begun)
 
     def _release(self, stream: Input) -> None:

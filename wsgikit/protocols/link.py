@@ -19,6 +19,10 @@ class Link(Transport, Protocol):
     def describe(self, environ: dict[str, Any]) -> None:
         """Add what is known of the peer: REMOTE_ADDR, REMOTE_PORT, TLS variables, `wsgikit.client_gone`."""
 
+    @property
+    def pauses(self) -> Pause | None:
+        """What apps may call as `wsgikit.pause`, new for each `describe`; None: no waiting without a thread here."""
+
     def receive(self, received: int, since: float) -> bytes:
         """Wait for bytes of a streamed body; b"" when the peer ended its side.
 
@@ -28,9 +32,6 @@ class Link(Transport, Protocol):
 
     def detach(self) -> socket.socket:
         """Hand the socket over, blocking, once everything queued has been sent."""
-
-    def pause(self) -> Pause | None:
-        """What the app may call as `wsgikit.pause`; None where this connection cannot wait without a thread."""
 
     def guard(self) -> Guard | None:
         """The present thread's interruptible region; None when requests have no deadline."""

@@ -202,14 +202,15 @@ class Connection(Sender):
         if wish is None or not member.leads:  # who leads is to begin it, so that nobody polls meanwhile
             worker.queue(self, member)
             return
-        fd, wish.fd = wish.fd, -1
-        self.waits = wait = Wait(self, fd, wish.until)
+        self.waits = wait = Wait(self, wish.fd, wish.until)
+        wish.fd = -1
         try:
-            worker.poller.borrow(fd)
+            wait.stand_alone(worker.parked)
+            worker.poller.borrow(wait.fd)
         except (OSError, ValueError):  # no such descriptor, or a file: the app sees for itself
             worker.queue(self, member)
             return
-        worker.parked[fd] = wait
+        worker.parked[wait.fd] = wait
         worker.housekeeping.expect(wish.until)
         worker.parked[self.fd] = self
         if wish.client:
@@ -233,6 +234,8 @@ class Connection(Sender):
         wait, self.waits = self.waits, None
         if wait is not None and self.worker.parked.get(wait.fd) is wait:
             self.worker.parked.pop(wait.fd, None)
+        if wait is not None:
+            wait.close(self.worker.poller)
 
     def _end(self, action: int) -> None:
         if not self.gone and (action == Action.LINGER or (action == Action.CLOSE and self._unread())):
@@ -253,16 +256,11 @@ class Connection(Sender):
             environ.update(self.variables)
         if self.client_gone is None:
             self.client_gone = ClientGone(self.stream.sock)
+            if self.worker.pausable:
+                self.pauses = Pause(self)
         environ["wsgikit.client_gone"] = self.client_gone
-
-    def pause(self) -> Pause | None:
-        """See `Link`."""
-        pauses = self.pauses
-        if pauses is not None:
-            pauses.fd = -1  # what an app has wished and never waited for ends with its request
-        elif self.worker.pausable:
-            self.pauses = pauses = Pause(self)
-        return pauses
+        if self.pauses is not None:
+            self.pauses.fd = -1  # what an app has wished and never waited for ends with its request
 
     def guard(self) -> Guard | None:
         """See `Link`."""

@@ -68,10 +68,11 @@ class Housekeeping:
             pass
 
     def expect(self, deadline: float) -> None:
-        """Have it look at this time (monotonic seconds), if it would not before. From any thread."""
-        if deadline < self._next_look:
+        """Have it look at this time (monotonic seconds), if it would not before. For the thread that leads."""
+        if deadline < monotonic() + _TICK:
             self._due = min(self._due, deadline)
-            self.wake()
+            if deadline < self._next_look:
+                self.wake()
 
     def close(self) -> None:
         """Let go of the pipe. `wake` does nothing from here on."""
@@ -101,9 +102,8 @@ class Housekeeping:
     def run(self) -> None:
         """Keep house until the worker has stopped."""
         while not self._over():
-            nap = self._nap()
-            self._next_look = monotonic() + nap
-            self._poll.poll(ceil(nap * 1000))
+            self._next_look = monotonic() + _TICK  # before it looks what is due: `expect` then says so, or wakes it
+            self._poll.poll(ceil(self._nap() * 1000))
             self._empty_pipe()
             self.tick()
 

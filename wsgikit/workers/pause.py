@@ -10,6 +10,9 @@ descriptor, the clock or the client was first.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Container
+from contextvars import copy_context
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Self
@@ -17,15 +20,17 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from wsgikit.workers.connection import Connection
     from wsgikit.workers.member import Member
+    from wsgikit.workers.poller import Poller
 
 
 class Pause:
-    """What apps call. One object a connection."""
+    """What apps call. One object a connection, whose requests share a context as they would share a thread's."""
 
-    __slots__ = ("_connection", "client", "fd", "until")
+    __slots__ = ("_connection", "client", "context", "fd", "until")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.context = copy_context()
         self.fd = -1
         self.until = 0.0
         self.client = True
@@ -50,7 +55,7 @@ class Pause:
 class Wait:
     """Stands in the worker's table under the descriptor that an app waits for. Has what the worker asks of entries."""
 
-    __slots__ = ("connection", "deadline", "fd")
+    __slots__ = ("connection", "deadline", "fd", "owned")
 
     is_idle = False
 
@@ -58,6 +63,23 @@ class Wait:
         self.connection = connection
         self.fd = fd
         self.deadline = deadline
+        self.owned = False
+
+    def stand_alone(self, others: Container[int]) -> None:
+        """Where somebody waits for this descriptor already, use a duplicate: a number stands for one wait. OSError."""
+        if self.fd in others:
+            self.fd = os.dup(self.fd)
+            self.owned = True
+
+    def close(self, poller: Poller) -> None:
+        """The wait is over. May be called twice."""
+        if self.owned:
+            self.owned = False
+            try:
+                poller.remove(self.fd)  # closing a duplicate does not: the file stays open
+            except OSError:
+                pass
+            os.close(self.fd)
 
     @property
     def protocol(self) -> Self:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from time import monotonic
 from types import TracebackType
 from typing import Protocol
@@ -35,6 +36,10 @@ class Guard(Protocol):
 
 class Pause(Protocol):
     """What the app has said of a pause (`wsgikit.pause`)."""
+
+    @property
+    def context(self) -> Context:
+        """What the app runs in, whichever threads that are."""
 
     def wanted(self) -> bool:
         """Whether the iteration is to wait, now that an empty block has come."""

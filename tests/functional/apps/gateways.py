@@ -1,6 +1,7 @@
 """A gateway whose options come as JSON in the environment: GATEWAY = {"to": ...} or {"endpoints": [...]}.
 
-UPSTREAM_PREFIX mounts it there. /-/status is the status page.
+UPSTREAM_PREFIX mounts it there. /-/status is the status page. /hoard/ reaches it through a layer that keeps all blocks
+until the last one, as some do.
 """
 
 from __future__ import annotations
@@ -15,4 +16,15 @@ from wsgikit.middleware.status import Status
 
 options = json.loads(os.environ["GATEWAY"])
 gateway = Forward(**options) if "to" in options else Balancer(**options)
-app = Mount({os.environ.get("UPSTREAM_PREFIX", "/"): gateway, "/-/status": Status(refresh="500ms")}, dots="pass")
+
+
+def hoard(environ, start_response):
+    blocks = gateway(environ, start_response)
+    try:
+        return [b"".join(blocks)]
+    finally:
+        blocks.close()
+
+
+mounts = {os.environ.get("UPSTREAM_PREFIX", "/"): gateway, "/-/status": Status(refresh="500ms"), "/hoard": hoard}
+app = Mount(mounts, dots="pass")

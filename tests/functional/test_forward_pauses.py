@@ -1,0 +1,174 @@
+"""A gateway waits without threads: more requests than it has threads, however they end."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_upstream import Gone, Peer, ScriptedUpstream, ok
+
+from wsgikit.testing import RawClient, ServerProcess
+
+APPS = Path(__file__).parent / "apps"
+GET = b"GET /%b HTTP/1.1\r\nHost: shop.example\r\n\r\n"
+CROWD = 24
+
+
+class Gate:
+    """An upstream that answers nobody until it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.left = threading.Semaphore(0)
+
+    def script(self, peer: Peer) -> None:
+        while True:
+            peer.read_request()
+            try:
+                while not self.opened.is_set():
+                    if peer.left(0.02):
+                        self.left.release()
+                        return
+                peer.send(ok(b"late"))
+            except Gone:
+                self.left.release()
+                return
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def upstream(gate: Gate) -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream(gate.script) as made:
+        yield made
+        gate.opened.set()
+
+
+def two_threads(options: dict[str, object]) -> ServerProcess:
+    command = [sys.executable, "-m", "wsgikit", "serve", "gateways:app", "-b", "{host}:{port}", "--threads", "2"]
+    return ServerProcess([*command, "--pythonpath", str(APPS)], env={"GATEWAY": json.dumps(options)})
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def status(server: ServerProcess) -> dict[str, Any]:
+    with RawClient(server.address) as client:
+        client.send(GET % b"-/status/json")
+        found: dict[str, Any] = json.loads(client.read_response().body)
+    (endpoint,) = found["upstreams"][0]["endpoints"]
+    return dict(endpoint)
+
+
+def test_a_crowd_waits_in_two_threads(gate: Gate, upstream: ScriptedUpstream) -> None:
+    with two_threads({"endpoints": [upstream.url]}) as server, ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(server.address)) for _ in range(CROWD)]
+        for client in clients:
+            client.send(GET % b"slow")
+        wait_for(lambda: len(upstream.requests) == CROWD)
+        wait_for(lambda: status(server)["in_flight"] == CROWD)  # and somebody else is answered meanwhile
+        gate.opened.set()
+        assert {client.read_response().body for client in clients} == {b"late"}
+        wait_for(lambda: status(server)["in_flight"] == 0)
+
+
+def test_clients_that_leave_close_what_they_asked_for(gate: Gate, upstream: ScriptedUpstream) -> None:
+    with two_threads({"endpoints": [upstream.url]}) as server:
+        with ExitStack() as stack:
+            for _ in range(CROWD):
+                stack.enter_context(RawClient(server.address)).send(GET % b"slow")
+            wait_for(lambda: len(upstream.requests) == CROWD)
+        for _ in range(CROWD):
+            assert gate.left.acquire(timeout=5)
+        wait_for(lambda: status(server)["in_flight"] == 0)
+
+
+def test_a_full_endpoint_has_a_queue_that_needs_no_threads(gate: Gate, upstream: ScriptedUpstream) -> None:
+    options = {"endpoints": [f"{upstream.url} max_connections=3"], "queue": 30, "queue_timeout": 10}
+    with two_threads(options) as server, ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(server.address)) for _ in range(CROWD)]
+        for client in clients:
+            client.send(GET % b"slow")
+        wait_for(lambda: len(upstream.requests) == 3)
+        for leaver in clients[-4:]:  # from the queue, or while they are served
+            leaver.close()
+        gate.opened.set()
+        assert {client.read_response().body for client in clients[:-4]} == {b"late"}
+        wait_for(lambda: status(server)["in_flight"] == 0)
+
+
+def test_the_queue_has_its_end(upstream: ScriptedUpstream) -> None:
+    options = {"endpoints": [f"{upstream.url} max_connections=1"], "queue": 2, "queue_timeout": 0.3, "retry_after": 7}
+    with two_threads(options) as server, ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(server.address)) for _ in range(4)]
+        for client in clients:
+            client.send(GET % b"slow")
+        answers = [client.read_response(timeout=5) for client in clients[1:]]
+        assert [answer.status for answer in answers] == [503, 503, 503]
+        assert answers[0].get("Retry-After") == b"7"
+
+
+def test_the_first_byte_has_its_time(upstream: ScriptedUpstream) -> None:
+    with two_threads({"to": upstream.url, "first_byte_timeout": 0.3}) as server, ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(server.address)) for _ in range(6)]
+        begun = time.monotonic()
+        for client in clients:
+            client.send(GET % b"slow")
+        assert {client.read_response().status for client in clients} == {504}
+        assert time.monotonic() - begun < 2.0  # at once, not one after the other
+
+
+def test_a_silent_body_has_its_time(upstream: ScriptedUpstream, gate: Gate) -> None:
+    def half(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+        gate.opened.wait(10)
+
+    with ExitStack() as stack:
+        up = stack.enter_context(ScriptedUpstream(half))
+        server = stack.enter_context(two_threads({"to": up.url, "idle_timeout": 0.3}))
+        clients = [stack.enter_context(RawClient(server.address)) for _ in range(6)]
+        begun = time.monotonic()
+        for client in clients:
+            client.send(GET % b"half")
+        for client in clients:
+            client.read_until(b"half")
+            assert client.closed_by_peer(2.0)
+        assert time.monotonic() - begun < 2.0
+        gate.opened.set()
+
+
+def test_a_layer_that_keeps_empty_blocks_for_itself_holds_a_thread(gate: Gate, upstream: ScriptedUpstream) -> None:
+    with two_threads({"to": upstream.url}) as server, RawClient(server.address) as client:
+        client.send(GET % b"hoard/slow")
+        wait_for(lambda: upstream.requests)
+        gate.opened.set()
+        assert client.read_response().body == b"late"
+
+
+def test_a_stale_connection_is_replaced(gate: Gate) -> None:
+    """The endpoint closes a kept connection while the next request is on its way."""
+
+    def once(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(ok(b"once"))
+        peer.read_request()
+
+    with ScriptedUpstream(once) as up, two_threads({"to": up.url}) as server, RawClient(server.address) as client:
+        for _ in range(4):
+            client.send(GET % b"again")
+            assert client.read_response().body == b"once"

@@ -1,0 +1,248 @@
+"""`wsgikit.pause`: an app that waits for a descriptor holds no thread, whoever comes first to end its wait."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+from embedded_worker import Embedded
+
+from wsgikit.testing import RawClient
+from wsgikit.workers import Worker
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
+
+
+class Pipe:
+    """What the app waits for. `begun` and `ended` count the app's calls."""
+
+    def __init__(self) -> None:
+        self.read, self.write = os.pipe()
+        self.begun = threading.Semaphore(0)
+        self.closed: list[str] = []
+        self.seconds = 20.0
+        self.client = True
+
+    def app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        token = WHO.set(environ["PATH_INFO"])
+        try:
+            environ["wsgikit.pause"](self.read, self.seconds, client=self.client)
+            self.begun.release()
+            yield b""
+            environ["wsgikit.pause"](-1, 0.0)
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            yield f"{self._found()} {WHO.get()}".encode()
+            WHO.reset(token)  # raises in another Context than it was set in
+            self.closed.append("whole")
+        except GeneratorExit:
+            self.closed.append("cut")
+            raise
+
+    def _found(self) -> str:
+        os.set_blocking(self.read, False)
+        with suppress(BlockingIOError):
+            return os.read(self.read, 1).decode()
+        return "nothing"
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    os.close(made.read)
+    os.close(made.write)
+
+
+@pytest.fixture
+def embedded() -> Iterator[Embedded]:
+    with ExitStack() as stack:
+        yield Embedded(stack)
+
+
+def serve(embedded: Embedded, app: Any, **settings: Any) -> tuple[Worker, tuple[str, int]]:
+    made: list[Worker] = []
+    make = embedded.make
+
+    def remembered(**options: Any) -> Worker:
+        worker = make(**options)
+        for acceptor in worker.acceptors.values():
+            acceptor.service.app = app
+        made.append(worker)
+        return worker
+
+    embedded.make = remembered  # type: ignore[method-assign]
+    address = embedded.run(**settings)
+    return made[0], address
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_more_requests_wait_than_there_are_threads(embedded: Embedded, pipe: Pipe, threads: int) -> None:
+    _, address = serve(embedded, pipe.app, threads=threads)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(address)) for _ in range(6)]
+        for client in clients:
+            client.send(GET)
+        for _ in clients:
+            assert pipe.begun.acquire(timeout=10)
+        os.write(pipe.write, b"x" * 6)
+        assert [client.read_response().body for client in clients] == [b"x /"] * 6
+        assert pipe.closed == ["whole"] * 6
+        clients[0].send(GET)  # the connection goes on
+        os.write(pipe.write, b"y")
+        assert clients[0].read_response().body == b"y /"
+
+
+def test_the_time_ends_a_wait(embedded: Embedded, pipe: Pipe) -> None:
+    pipe.seconds = 0.05
+    _, address = serve(embedded, pipe.app, threads=2)
+    with RawClient(address) as client:
+        begun = time.monotonic()
+        client.send(GET)
+        assert client.read_response().body == b"nothing /"
+        assert 0.04 < time.monotonic() - begun < 0.2  # sooner than housekeeping would look by itself
+
+
+def test_a_client_that_leaves_ends_a_wait(embedded: Embedded, pipe: Pipe) -> None:
+    worker, address = serve(embedded, pipe.app, threads=2)
+    with RawClient(address) as client:
+        client.send(GET)
+        assert pipe.begun.acquire(timeout=10)
+    wait_for(lambda: bool(pipe.closed))
+    wait_for(lambda: not worker.open and not worker.parked)
+
+
+def test_a_client_that_ends_its_side_may_be_left_alone(embedded: Embedded, pipe: Pipe) -> None:
+    pipe.client = False
+    _, address = serve(embedded, pipe.app, threads=2)
+    with RawClient(address) as client:
+        client.send(GET)
+        assert pipe.begun.acquire(timeout=10)
+        client.half_close()
+        os.write(pipe.write, b"x")
+        assert client.read_response().body == b"x /"
+
+
+def test_the_apps_own_deadline_does_not_run_while_it_waits(embedded: Embedded, pipe: Pipe) -> None:
+    _, address = serve(embedded, pipe.app, threads=2, timeout=0.2)
+    with RawClient(address) as client:
+        client.send(GET)
+        assert pipe.begun.acquire(timeout=10)
+        time.sleep(0.6)  # three times the limit
+        os.write(pipe.write, b"x")
+        assert client.read_response().body == b"x /"
+
+
+def test_a_descriptor_that_cannot_be_watched_ends_the_wait_at_once(embedded: Embedded, pipe: Pipe) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        with open(__file__, "rb") as file:
+            environ["wsgikit.pause"](file.fileno(), 60.0)
+            yield b""
+            start_response("200 OK", [])
+            yield file.read(3)
+
+    _, address = serve(embedded, app, threads=2)
+    with RawClient(address) as client:
+        client.send(GET)
+        assert client.read_response().body == b'"""'
+
+
+def test_a_wish_ends_with_its_request(embedded: Embedded, pipe: Pipe) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", "2")])
+        if environ["PATH_INFO"] == "/wishes":
+            environ["wsgikit.pause"](pipe.read, 60.0)
+            yield b"ok"  # no empty block: nothing is waited for
+        else:
+            yield b""
+            yield b"no"
+
+    _, address = serve(embedded, app, threads=2)
+    with RawClient(address) as client:
+        client.send(GET.replace(b"/ ", b"/wishes "))
+        assert client.read_response().body == b"ok"
+        client.send(GET)
+        assert client.read_response().body == b"no"
+
+
+def test_a_stop_closes_what_waits_and_tells_the_app(pipe: Pipe) -> None:
+    with ExitStack() as stack:
+        embedded = Embedded(stack)
+        worker, address = serve(embedded, pipe.app, threads=2)
+        client = stack.enter_context(RawClient(address))
+        client.send(GET)
+        assert pipe.begun.acquire(timeout=10)
+        worker.stop(0.1)
+        wait_for(lambda: bool(pipe.closed))
+        assert pipe.closed == ["cut"]
+        assert client.closed_by_peer(5.0)
+
+
+def test_a_stop_waits_for_what_waits(pipe: Pipe) -> None:
+    with ExitStack() as stack:
+        embedded = Embedded(stack)
+        worker, address = serve(embedded, pipe.app, threads=2)
+        client = stack.enter_context(RawClient(address))
+        client.send(GET)
+        assert pipe.begun.acquire(timeout=10)
+        worker.stop(20.0)
+        wait_for(lambda: worker.stopping)
+        os.write(pipe.write, b"x")
+        assert client.read_response().body == b"x /"
+
+
+def test_a_pipelined_request_waits_its_turn(embedded: Embedded, pipe: Pipe) -> None:
+    _, address = serve(embedded, pipe.app, threads=2)
+    with RawClient(address) as client:
+        client.send(GET + GET)
+        assert pipe.begun.acquire(timeout=10)
+        client.send(GET)  # comes while the first one waits
+        os.write(pipe.write, b"abc")
+        assert [client.read_response().body for _ in range(3)] == [b"a /", b"b /", b"c /"]
+
+
+def test_what_ends_a_wait_first_has_it_alone(embedded: Embedded) -> None:
+    """Descriptor, clock and client at about the same moment, many times: each request ends once."""
+    ended: list[str] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        read, write = os.pipe()
+        timer = threading.Timer(0.01, os.write, (write, b"x"))
+        timer.start()
+        try:
+            environ["wsgikit.pause"](read, 0.01)
+            yield b""
+            start_response("200 OK", [])
+            yield b"done"
+        finally:
+            ended.append(environ["PATH_INFO"])
+            timer.join()
+            environ["wsgikit.pause"](-1, 0.0)
+            os.close(read)
+            os.close(write)
+
+    worker, address = serve(embedded, app, threads=4)
+    for _ in range(20):
+        with ExitStack() as stack:
+            clients = [stack.enter_context(RawClient(address)) for _ in range(5)]
+            for client in clients:
+                client.send(GET)
+            time.sleep(0.01)
+            clients[0].half_close()
+            clients[1].close()
+            assert [client.read_response().body for client in clients[2:]] == [b"done"] * 3
+    wait_for(lambda: len(ended) == 100)
+    wait_for(lambda: not worker.parked)
