@@ -31,8 +31,12 @@ def render(report: Report) -> str:
         "semanticVersion": __version__,
         "rules": [_rule(one) for one in rules],
     }
+    ended: dict[str, Any] = {"executionSuccessful": not report.aborted}
+    if report.aborted:
+        ended["toolExecutionNotifications"] = [{"level": "error", "message": {"text": report.aborted}}]
     run = {
         "tool": {"driver": driver},
+        "invocations": [ended],
         "results": [_result(finding, index) for finding in findings],
         "columnKind": "unicodeCodePoints",
     }

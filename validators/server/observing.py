@@ -5,11 +5,13 @@ It only observes; `wsgikit.validators.server.matching` compares. The steps are t
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from wsgikit.errors import Disconnected, PeerTimeout, ProtocolError
 from wsgikit.testing import RawClient, Response
-from wsgikit.testing.vectors import FOLLOW_UP, Vector
+from wsgikit.testing.vectors import FOLLOW_UP, App, Vector
 from wsgikit.validators.server.control import SeenCall
 from wsgikit.validators.server.trial import BODY_LIMIT, Trial
 
@@ -59,7 +61,7 @@ def observe(trial: Trial, vector: Vector) -> Observed:
     app = vector.app
     blocks = [block.decode("latin-1") for block in app.blocks]
     trial.site.control.plan = {"reads": app.reads, "status": app.status, "blocks": blocks, "length": app.length}
-    trial.raw = vector.raw + vector.later
+    trial.raw = (vector.raw if app == App() else planned(vector.raw, trial.site.control.plan)) + vector.later
     seen = Observed(blind=not trial.site.probed)
     client = trial.connect()
     _send(client, vector, seen)
@@ -75,6 +77,12 @@ def observe(trial: Trial, vector: Vector) -> Observed:
             trial.event(call, "body", _LINGER)
     seen.new_connection = _answers_anew(trial)
     return seen
+
+
+def planned(raw: bytes, plan: dict[str, Any]) -> bytes:
+    """The request with the plan for the app in it, for who sends it without a driver."""
+    line, end, rest = raw.partition(b"\r\n")
+    return line + end + b"X-Probe-Plan: " + json.dumps(plan).encode("ascii") + end + rest
 
 
 def _send(client: RawClient, vector: Vector, seen: Observed) -> None:

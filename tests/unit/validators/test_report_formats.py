@@ -187,6 +187,14 @@ class TestSarif:
             "WSGI-A42",
         ]
 
+    def test_a_run_that_did_not_finish_is_no_success(self, report: Report) -> None:
+        (whole,) = json.loads(sarif.render(replace(report, aborted="")))["runs"][0]["invocations"]
+        (cut,) = json.loads(sarif.render(replace(report, aborted="it hangs")))["runs"][0]["invocations"]
+
+        assert whole == {"executionSuccessful": True}
+        assert cut["executionSuccessful"] is False
+        assert cut["toolExecutionNotifications"][0]["message"] == {"text": "it hangs"}
+
     def test_a_foreign_reader_counts_the_same(self, report: Report, tmp_path: Path) -> None:
         loader = pytest.importorskip("sarif.loader")
         path = tmp_path / "report.sarif"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 import socket
@@ -14,18 +15,22 @@ from typing import Any
 
 import pytest
 
+import wsgikit.validators.server.probe as probe
 from wsgikit.errors import ConfigError
+from wsgikit.testing.vectors import VECTORS, App, Vector
 from wsgikit.validators.report import Finding, Verdict
 from wsgikit.validators.server import Plan, Target
 from wsgikit.validators.server.case import Case
 from wsgikit.validators.server.control import Control
 from wsgikit.validators.server.lane import Lane, _concluded
+from wsgikit.validators.server.observing import planned
 from wsgikit.validators.server.probe import call as probe_call
 from wsgikit.validators.server.probe import control as line
 from wsgikit.validators.server.reproduce import endpoint_source, literal, reproducer, reproduction
 from wsgikit.validators.server.runner import chosen_cases, judged_rules
 from wsgikit.validators.server.target import PACKAGE, write_probe
 from wsgikit.validators.server.trial import Site
+from wsgikit.wire.http11 import DEFAULT_LIMITS, parse_head
 
 ODD = b"GET /%41 HTTP/1.1\r\nX: a'b\\\t\x00\xff$HOME\r\n\r\n"
 
@@ -134,6 +139,26 @@ def test_without_a_driver_the_probe_goes_on(monkeypatch: pytest.MonkeyPatch) -> 
     assert line.gate("x") is False
     monkeypatch.setenv(line.VARIABLE, "127.0.0.1 1 token")
     assert line.send({"call": "x"}) == {}
+
+
+@pytest.mark.parametrize("vector", [one for one in VECTORS if one.app != App()], ids=lambda one: one.id)
+def test_a_request_for_pasting_tells_the_app_what_to_do(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(line.VARIABLE, raising=False)
+    app = vector.app
+    blocks = [block.decode("latin-1") for block in app.blocks]
+    plan = {"reads": app.reads, "status": app.status, "blocks": blocks, "length": app.length}
+    head = parse_head(planned(vector.raw, plan), 0, DEFAULT_LIMITS)
+    assert head is not None
+    variables = {name.decode().upper().replace("-", "_"): value.decode("latin-1") for name, value in head.fields}
+    environ = {"PATH_INFO": "/", "wsgi.input": io.BytesIO(), "HTTP_X_PROBE_PLAN": variables["X_PROBE_PLAN"]}
+    started: list[Any] = []
+
+    body = probe.application(environ, lambda *head: started.append(head))
+
+    assert b"".join(body) == b"".join(app.blocks)
+    ((status, headers),) = started
+    assert status == app.status
+    assert ("Content-Length" in dict(headers)) is app.length
 
 
 def test_a_written_probe_finds_the_driver_by_its_file(tmp_path: Path, control: Control) -> None:
