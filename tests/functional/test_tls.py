@@ -55,6 +55,9 @@ class Named(ssl.SSLContext):
     def wrap_socket(self, sock, **options):  # type: ignore[no-untyped-def]
         return super().wrap_socket(sock, **{**options, "server_hostname": self.name})
 
+    def wrap_bio(self, incoming, outgoing, **options):  # type: ignore[no-untyped-def]
+        return super().wrap_bio(incoming, outgoing, **{**options, "server_hostname": self.name})
+
 
 def asking(authority: Authority, name: str, certificate: tuple[Path, Path] | None = None) -> Named:
     context = Named(ssl.PROTOCOL_TLS_CLIENT)
