@@ -12,7 +12,9 @@
 
 Options
     allow     addresses and ranges that may look (["127.0.0.1", "::1"]; "unix" for a Unix socket); others get 404.
-              Endpoints are inner addresses: do not show them to everybody
+              Endpoints are inner addresses: do not show them to everybody. Whoever X-Forwarded-For, X-Real-IP or
+              Forwarded name has to be allowed, too, so that a proxy on this machine opens the page to nobody; one that
+              sets none of them does, as everybody who comes through it looks local
     refresh   how often the page refreshes itself ("2s")
 
 Off unless it is mounted. It shows every Balancer (and Forward) that this process has made, with the numbers of all
@@ -26,7 +28,8 @@ one that loaded the app (gunicorn --preload).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wsgikit.middleware.amounts import Amount, address, networks, seconds, texts, within
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Status"]
 
+_FOR = re.compile(r"for[ \t]*=[ \t]*([^;,\s]*)", re.IGNORECASE)  # RFC 7239 4
 _HTML = "text/html; charset=utf-8"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,7 +54,7 @@ class Status:
         self,
         app: WSGIApplication | None = None,
         *,
-        allow: Sequence[str] = ("127.0.0.1", "::1", "unix"),
+        allow: Sequence[str] = ("127.0.0.1", "::1"),
         refresh: Amount = "2s",
     ) -> None:
         names = texts(allow, "allow")
@@ -60,7 +64,7 @@ class Status:
         self._refresh = seconds(refresh, "refresh", least=0.5)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not self._may_look(environ.get("REMOTE_ADDR", "")):
+        if not self._may_look(environ):
             return answer(environ, start_response, 404)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return answer(environ, start_response, 405, headers=[("Allow", "GET, HEAD")])
@@ -76,8 +80,10 @@ class Status:
             return _sent(environ, start_response, _METRICS, metrics(self._snapshot()).encode())
         return answer(environ, start_response, 404)
 
-    def _may_look(self, peer: str) -> bool:
-        return within(address(peer), self._networks) if peer else self._unix
+    def _may_look(self, environ: WSGIEnvironment) -> bool:
+        peer = environ.get("REMOTE_ADDR", "")
+        near = within(address(peer), self._networks) if peer else self._unix
+        return near and all(within(address(each), self._networks) for each in _forwarded_for(environ))
 
     def _snapshot(self) -> dict[str, Any]:
         from wsgikit.middleware.status_data import snapshot
@@ -89,6 +95,15 @@ class Status:
 
         body = page(self._snapshot(), environ.get("SCRIPT_NAME", ""), self._refresh)
         return _sent(environ, start_response, _HTML, body.encode(), ("Content-Security-Policy", policy()))
+
+
+def _forwarded_for(environ: WSGIEnvironment) -> Iterator[str]:
+    """Whom proxies name as their clients. What is no plain address (a port behind it, "unknown") is nobody's."""
+    for variable in ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP"):
+        if variable in environ:
+            yield from (part.strip(" \t") for part in environ[variable].split(","))
+    for element in _FOR.findall(environ.get("HTTP_FORWARDED", "")):
+        yield element.strip('"[]')
 
 
 def _sent(

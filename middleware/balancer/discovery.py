@@ -54,7 +54,7 @@ def make_source(text: str, folder: str = "") -> Source:
     if kind in ("dns", "srv"):
         from wsgikit.middleware.balancer.discovery_dns import AddressSource, ServiceSource
 
-        values = _known(options, ("nameserver", "scheme", "weight", "max_connections"), text)
+        values = _known(options, ("nameserver", "scheme", "weight", "max_connections", "family"), text)
         return AddressSource(place, values) if kind == "dns" else ServiceSource(place, values)
     if kind == "etcd":
         from wsgikit.middleware.balancer.discovery_etcd import EtcdSource

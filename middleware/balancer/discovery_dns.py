@@ -1,6 +1,6 @@
 """Endpoints from DNS, asked again when the answers run out. Needs dnspython (`pip install dnspython`).
 
-    dns:shop.internal:8000 weight=2 scheme=https nameserver=10.0.0.53:53
+    dns:shop.internal:8000 weight=2 scheme=https nameserver=10.0.0.53:53 family=4
     srv:_http._tcp.shop.internal
 
 The system's resolver does not tell how long an answer is good, hence a library that does. TTLs below a second and above
@@ -28,6 +28,7 @@ log = logging.getLogger("wsgikit.forward")
 
 _SHORTEST, _LONGEST = 1.0, 300.0
 _TIMEOUT = 5.0
+_KINDS = {"": ("A", "AAAA"), "4": ("A",), "6": ("AAAA",)}
 # Seconds after which a question is asked again that failed while its sibling was answered.
 _AGAIN = 5.0
 _PLACE = re.compile(r"([A-Za-z0-9._-]+):([0-9]{1,5})")
@@ -51,6 +52,10 @@ class _Resolving:
         self._scheme = options.get("scheme", "http")
         if self._scheme not in ("http", "https"):
             raise ConfigError(f"discover: scheme = {self._scheme!r}: 'http' or 'https'")
+        family = options.get("family", "")
+        if family not in _KINDS:
+            raise ConfigError(f"discover: family = {family!r}: '4' or '6', or leave it out for both")
+        self._kinds = _KINDS[family]
         self._weight = _number(options, "weight", 1)
         self._max_connections = _number(options, "max_connections", 0)
         self._resolver = _resolver(options.get("nameserver", ""))
@@ -67,7 +72,7 @@ class _Resolving:
         missing: dict[str, Exception] = {}
         failed: dict[str, Exception] = {}
         ttl = _LONGEST
-        for kind in ("A", "AAAA"):
+        for kind in self._kinds:
             try:
                 records, known_for = self._ask(name, kind)
             except self._nothing as error:

@@ -186,6 +186,14 @@ def test_what_one_family_does_not_tell_stays_as_it_was(names: NameServer, caplog
     assert urls(source.look()) == (["http://10.0.0.1"], 60.0)  # type: ignore[attr-defined]
 
 
+def test_one_family_alone(names: NameServer) -> None:
+    names.table["shop.test.", "A"] = (60, ["10.0.0.1"])
+    names.table["shop.test.", "AAAA"] = (60, ["2001:db8::1"])
+    for family, url in (("4", "http://10.0.0.1"), ("6", "http://[2001:db8::1]")):
+        source = make_source(f"dns:shop.test:80 nameserver={names.place} family={family}")
+        assert urls(source.look())[0] == [url]  # type: ignore[attr-defined]
+
+
 def test_an_alias_that_runs_out_sooner_counts(names: NameServer) -> None:
     names.table["shop.test.", "CNAME"] = (3, ["blue.test."])
     names.table["blue.test.", "A"] = (300, ["10.0.0.1"])
@@ -348,7 +356,7 @@ def test_a_watch_that_ends_at_once_is_followed_by_a_pause() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "file:", "dns:shop", "dns:shop:0", "dns:shop:80 scheme=ftp", "dns:shop:80 weight=0", "srv:", "consul:x",
-     "dns:shop:80 nameserver=x", "etcd:10.0.0.1:2379", "file:x y=1"],
+     "dns:shop:80 nameserver=x", "dns:shop:80 family=5", "etcd:10.0.0.1:2379", "file:x y=1"],
 )  # fmt: skip
 def test_wrong_sources(text: str) -> None:
     with pytest.raises(ConfigError, match="discover"):

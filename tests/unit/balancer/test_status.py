@@ -49,11 +49,29 @@ def busy():
 
 def test_strangers_see_nothing() -> None:
     assert ask("/", REMOTE_ADDR="192.0.2.1").code == 404
-    assert ask("/", REMOTE_ADDR="").code == 200
+    assert ask("/", REMOTE_ADDR="").code == 404  # nearly always a proxy's
+    assert call(Status(allow=["unix"]), environ_of(b"/", REMOTE_ADDR="")).code == 200
     assert ask("/", REQUEST_METHOD="POST").code == 405
     assert ask("/nothing").code == 404
     environ = environ_of(b"/", REMOTE_ADDR="10.1.2.3")
     assert call(Status(allow=["10.0.0.0/8"]), environ).code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"HTTP_X_FORWARDED_FOR": "192.0.2.1"}, 404),
+        ({"HTTP_X_FORWARDED_FOR": "127.0.0.1, 192.0.2.1"}, 404),
+        ({"HTTP_X_FORWARDED_FOR": "::1"}, 200),
+        ({"HTTP_X_FORWARDED_FOR": ""}, 404),
+        ({"HTTP_X_REAL_IP": "192.0.2.1"}, 404),
+        ({"HTTP_FORWARDED": 'for=127.0.0.1;proto=http, For="[2001:db8::1]"'}, 404),
+        ({"HTTP_FORWARDED": 'for="[::1]";proto=http'}, 200),
+        ({"HTTP_FORWARDED": "for=unknown"}, 404),
+    ],
+)
+def test_a_proxy_on_this_machine_opens_it_to_nobody(fields: dict[str, str], code: int) -> None:
+    assert ask("/", **fields).code == code
 
 
 def test_json_has_the_state_of_every_endpoint(busy) -> None:
