@@ -127,7 +127,7 @@ class Upstream:
         except UpstreamError as error:
             asked.append(endpoint)
             self._note(call, error, len(asked))
-            if not self._may_retry(call, error, len(asked)):
+            if not self._may_retry(call, error, asked):
                 if not _is_stale(error):
                     self.weigh(failed=True)
                 raise
@@ -232,13 +232,14 @@ class Upstream:
         endpoint.client.pool.forget()
         return endpoint.client.send(call.request(endpoint.origin))
 
-    def _may_retry(self, call: Call, error: UpstreamError, asked: int) -> bool:
+    def _may_retry(self, call: Call, error: UpstreamError, asked: list[Endpoint]) -> bool:
         retry = self.policy.retry
-        if asked >= retry.attempts or error.answered or not call.may_go_again():
+        if len(asked) >= retry.attempts or error.answered or not call.may_go_again():
             return False
         if error.phase in _NOTHING_SENT:
             # The endpoint has had no work from it, so that the next one gets no more than its share: no budget.
-            return "connect" in retry.on
+            # Who cannot be connected to will not be in a millisecond, and the client waits all the while.
+            return "connect" in retry.on and any(other not in asked for other in self.roster.endpoints)
         kind = "timeout" if isinstance(error, UpstreamTimeout) else "reset"
         return call.idempotent and kind in retry.on and self._budget.take()
 

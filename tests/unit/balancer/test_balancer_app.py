@@ -84,6 +84,15 @@ def test_refused_connections_go_elsewhere_whatever_the_method(play, balancing, c
     assert all(received.body == b"body" for received in up.requests)
 
 
+def test_nobody_is_asked_twice_who_cannot_be_connected_to(balancing, caplog) -> None:
+    """A client of a single endpoint that swallows packets would wait three times as long, and hold a place."""
+    for urls in ([refused()], [refused(), refused()]):
+        caplog.clear()
+        assert call(balancing(urls, retry={"attempts": 5}), environ_of(b"/")).code == 502
+        tried = [record.args[3] for record in caplog.records if "phase" in record.message]
+        assert sorted(tried) == sorted(urls)
+
+
 def test_23_a_request_that_was_sent_goes_again_only_where_that_means_the_same(play, balancing) -> None:
     dead, up = play(drop, named(b"up"))
     app = balancing([dead, up], balance="round-robin", eject={"failures": 0})
