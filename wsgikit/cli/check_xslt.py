@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from inspect import signature
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsgikit.cli.xslt import policy_arguments, policy_from_arguments
 from wsgikit.errors import ConfigError
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 HELP = """Compile stylesheets, list what they import, and say what their policy refuses.
 
 Without arguments, those of the wsgikit.toml that `wsgikit serve` would read, each with its own options; a .toml file
-names another one. With stylesheets as arguments, those, under the policy that the flags say. Leaves with 0 when all of
-them can be used, else with 1."""
+names another one. MODULE:APP: those of the Stack that a program makes. With stylesheets as arguments, those, under the
+policy that the flags say. Leaves with 0 when all of them can be used, else with 1."""
 
 # What is no reason to refuse a stylesheet, but whoever answers for it wants to know
 _NOTES = {
@@ -49,23 +50,47 @@ class Report:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("what", nargs="*", metavar="SHEET", help="stylesheets, or one file ending in .toml")
+    parser.add_argument("what", nargs="*", metavar="SHEET", help="stylesheets, or one .toml, or one MODULE:APP")
     parser.add_argument("--json", action="store_true", help="one JSON object a stylesheet")
     policy_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check, print. Returns 0, or 1 when a stylesheet cannot be used. Raises ConfigError."""
-    sheets = [name for name in options.what if not name.endswith(".toml")]
-    files = [name for name in options.what if name.endswith(".toml")]
-    if len(files) > 1 or (files and sheets):
-        raise ConfigError("one .toml file, or stylesheets, but not both")
-    reports = list(_named(options, sheets) if sheets else _configured(files[0] if files else None))
+    reports = list(_reports(options))
     for report in reports:
         print(json.dumps(asdict(report)) if options.json else _text(report))
     if not reports:
-        print("no stylesheet is configured")
+        print("no stylesheet is configured in a [[mount.use]]; for a Stack in a program: wsgikit check xslt MODULE:APP")
     return 1 if any(report.problems for report in reports) else 0
+
+
+def _reports(options: argparse.Namespace) -> Iterator[Report]:
+    sheets = [name for name in options.what if not (name.endswith(".toml") or _is_app(name))]
+    others = [name for name in options.what if name not in sheets]
+    if len(others) > 1 or (others and sheets):
+        raise ConfigError("one .toml file, or one MODULE:APP, or stylesheets")
+    if sheets:
+        return _named(options, sheets)
+    return _of_app(others[0]) if others and _is_app(others[0]) else _configured(others[0] if others else None)
+
+
+def _is_app(name: str) -> bool:
+    return ":" in name and "/" not in name.partition(":")[0] and not os.path.exists(name)
+
+
+def _of_app(name: str) -> Iterator[Report]:
+    from wsgikit.loader import load_app, search_first
+    from wsgikit.middleware import XSLT, Stack
+
+    search_first(os.getcwd())
+    app = load_app(name)
+    if not isinstance(app, Stack):
+        raise ConfigError(f"{name} is no Stack, so its layers cannot be seen")
+    for layer in app.layers:
+        factory = layer.use.factory
+        if isinstance(factory, type) and issubclass(factory, XSLT):
+            yield from _of_options(layer.use.options, f"{name}, layer {layer.name}")
 
 
 def _named(options: argparse.Namespace, sheets: list[str]) -> Iterator[Report]:
@@ -84,7 +109,7 @@ def _configured(file: str | None) -> Iterator[Report]:
     uses += [use for route in config.routes for use in route.use]
     for use in uses:
         if _is_xslt(use):
-            yield from _of_use(use)
+            yield from _of_options({name: use.options[name] for name in use.options if name != "when"}, use.place())
 
 
 def _is_xslt(use: UseEntry) -> bool:
@@ -95,13 +120,12 @@ def _is_xslt(use: UseEntry) -> bool:
     return isinstance(factory, type) and issubclass(factory, XSLT)
 
 
-def _of_use(use: UseEntry) -> Iterator[Report]:
-    """The stylesheets of one `[[mount.use]]`, under its own options."""
+def _of_options(given: Mapping[str, Any], place: str) -> Iterator[Report]:
+    """The stylesheets of one layer, under its own options."""
     from wsgikit.middleware import XSLT
     from wsgikit.middleware.xslt.build import engine_from, policy_of, settings_from
     from wsgikit.middleware.xslt.space import shown
 
-    given = {name: value for name, value in use.options.items() if name != "when"}
     defaults = {name: parameter.default for name, parameter in signature(XSLT).parameters.items() if name != "app"}
     options = {**defaults, **given, "isolate": False}
     try:
@@ -109,9 +133,9 @@ def _of_use(use: UseEntry) -> Iterator[Report]:
         policy = policy_of(options, settings)
         engine = engine_from(options, policy)
     except ConfigError as error:
-        raise ConfigError(f"{use.place()}: {error}") from None
+        raise ConfigError(f"{place}: {error}") from None
     for uri in dict.fromkeys(uri for rule in settings.rules for uri in rule.sheets):
-        yield _report(shown(uri), engine, policy, use.place())
+        yield _report(shown(uri), engine, policy, place)
 
 
 def _report(path: str, engine: Engine, policy: Policy, place: str = "") -> Report:

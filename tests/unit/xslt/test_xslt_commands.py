@@ -173,5 +173,28 @@ def test_check_the_configuration(bench: Any, call: Any) -> None:
     status, _, err = call("check", "xslt")
     assert (status, "wsgikit.toml:4: allow = 'x'" in err) == (2, True)
     (bench.root / "wsgikit.toml").write_text("workers = 1\n")
-    assert call("check", "xslt") == (0, b"no stylesheet is configured\n", "")
+    status, out, _ = call("check", "xslt")
+    assert (status, b"no stylesheet is configured" in out) == (0, True)
     assert call("check", "xslt", "a.toml", "good.xsl")[0] == 2
+
+
+def test_check_the_stack_of_a_program(bench: Any, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.sheet('<xsl:import href="other.xsl"/>', "main.xsl")
+    bench.sheet("", "other.xsl")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (bench.root / "a_checked_app.py").write_text(
+        "from wsgikit.middleware import XSLT, RequestId, Stack, Use\n"
+        "def app(environ, start_response):\n    start_response('204 No Content', [])\n    return []\n"
+        "stack = Stack(app, [Use(RequestId), Use(XSLT, stylesheet='main.xsl')])\n"
+        "outer = Stack(stack, [Use('xslt', rules=[{'path': '/x', 'stylesheet': 'other.xsl'}])], order='ignore')\n"
+    )
+    for name, sheets in (("stack", ["main.xsl"]), ("outer", ["other.xsl", "main.xsl"])):
+        status, out, err = call("check", "xslt", f"a_checked_app:{name}", "--json")
+        assert not err
+        reports = [json.loads(line) for line in out.splitlines()]
+        assert (status, [Path(report["sheet"]).name for report in reports]) == (0, sheets)
+    assert [Path(path).name for path in reports[1]["files"]] == ["other.xsl"]
+    assert reports[1]["place"].startswith("a_checked_app:outer, layer ")
+    status, _, err = call("check", "xslt", "a_checked_app:app")
+    assert (status, "is no Stack" in err) == (2, True)
+    assert call("check", "xslt", "a_checked_app:stack", "main.xsl")[0] == 2
