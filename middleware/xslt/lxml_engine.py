@@ -25,7 +25,7 @@ from lxml import etree
 from wsgikit.middleware.xslt.bundle import Bundle, collect
 from wsgikit.middleware.xslt.documents import check_html_builder, parse_source
 from wsgikit.middleware.xslt.engine import Parameters, Result, Source, Stylesheet
-from wsgikit.middleware.xslt.failures import Place, Refused, SheetError, TooLarge, XsltError
+from wsgikit.middleware.xslt.failures import Place, Refused, SheetError, TooLarge, TransformError, XsltError
 from wsgikit.middleware.xslt.lxml_log import read_log
 from wsgikit.middleware.xslt.output import Output
 from wsgikit.middleware.xslt.policy import Policy
@@ -40,6 +40,7 @@ _NO_WRITING = {"write_file": False, "create_dir": False, "write_network": False}
 _FILES = etree.XSLTAccessControl(read_file=True, read_network=False, **_NO_WRITING)
 # where URIs stand for folders, they have to come as far as the resolver; it gives files of the roots or raises
 _FILES_AND_URIS = etree.XSLTAccessControl(read_file=True, read_network=True, **_NO_WRITING)
+_METHODS = frozenset(("", "xml", "html", "xhtml", "text"))
 # A name that no stylesheet uses. With a parameter, libxslt keeps the names of a run in a table of that run; without
 # any, those that a document brings would stay with the stylesheet for ever.
 _ALWAYS = "{https://wsgikit.example/ns/run}run"
@@ -65,6 +66,9 @@ class LxmlEngine:
 
     def from_bundle(self, bundle: Bundle, space: Space) -> LxmlStylesheet:
         """Compile what was read before. SheetError."""
+        if bundle.output.method not in _METHODS:
+            text = f"<xsl:output method={bundle.output.method!r}>: this engine cannot write that; maybe engine = 'saxon'"
+            raise SheetError(text, Place(shown(bundle.uri)))
         sheet = LxmlStylesheet(self, bundle, space, self._copies)
         sheet.prepare()
         return sheet
@@ -210,10 +214,20 @@ class _Copy:
             raise self._reader.failed or log.run_error(self._sheet.bundle.uri, str(error)) from None
         finally:
             self._running = False
-        messages += read_log(self._transform.error_log).messages
+        log = read_log(self._transform.error_log)
+        messages += log.messages
         if self._reader.failed is not None:
             raise self._reader.failed
+        if log.troubles:
+            self._check_unknown()
         return result
+
+    def _check_unknown(self) -> None:
+        """libxslt leaves an instruction out that it does not know, and goes on, with an error that has no text."""
+        for found in self._sheet.bundle.notes:
+            if found.reason == "unsupported":
+                text = f"an instruction that XSLT 1.0 does not have was reached: {found.text}; engine = 'saxon' has it"
+                raise TransformError(text, found.place)
 
     def written(self, result: Any) -> bytes:
         """The result as xsl:output says. TooLarge."""
