@@ -67,7 +67,8 @@ class LxmlEngine:
     def from_bundle(self, bundle: Bundle, space: Space) -> LxmlStylesheet:
         """Compile what was read before. SheetError."""
         if bundle.output.method not in _METHODS:
-            text = f"<xsl:output method={bundle.output.method!r}>: this engine cannot write that; maybe engine = 'saxon'"
+            method = bundle.output.method
+            text = f"<xsl:output method={method!r}>: this engine cannot write that; maybe engine = 'saxon'"
             raise SheetError(text, Place(shown(bundle.uri)))
         sheet = LxmlStylesheet(self, bundle, space, self._copies)
         sheet.prepare()

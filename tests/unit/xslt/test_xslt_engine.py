@@ -460,13 +460,13 @@ def test_an_instruction_that_is_not_known_fails_where_it_is_reached(bench: Any, 
     assert b"<a/>" in bench.run(path, "<other/>").body
     if version == "3.0":  # XSLT 1.0, section 2.5: only a stylesheet of a later version falls back
         assert b"<a>instead</a>" in bench.run(path, "<page/>").body
-    with pytest.raises(TransformError, match="<xsl:for-each-group> is not in XSLT 1.0; engine = 'saxon'") as caught:
+    with pytest.raises(TransformError, match="<xsl:for-each-group> is not in XSLT") as caught:
         bench.run(path, "<group/>")
     assert (caught.value.place.file, caught.value.place.line) == (path, 2)
 
 
 def test_a_method_that_the_engine_has_not(bench: Any) -> None:
     for method in ("json", "adaptive", "x:y"):
-        path = bench.sheet(f'<xsl:output method="{method}" xmlns:x="urn:x"/><xsl:template match="/"><a/></xsl:template>')
+        path = bench.sheet(f'<xsl:output method="{method}" xmlns:x="urn:x"/>')
         with pytest.raises(SheetError, match="this engine cannot write that; maybe engine = 'saxon'"):
             bench.run(path)
