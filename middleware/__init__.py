@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wsgikit.middleware.basic_auth import BasicAuth as BasicAuth
     from wsgikit.middleware.body_limit import BodyLimit as BodyLimit
     from wsgikit.middleware.cascade import Cascade as Cascade
+    from wsgikit.middleware.cgi_directory import CGIDirectory as CGIDirectory
     from wsgikit.middleware.compress import Compress as Compress
     from wsgikit.middleware.concurrency import Concurrency as Concurrency
     from wsgikit.middleware.conditional import Conditional as Conditional
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from wsgikit.middleware.conditions import path as path
     from wsgikit.middleware.cors import CORS as CORS
     from wsgikit.middleware.error_pages import ErrorPages as ErrorPages
+    from wsgikit.middleware.forward import Forward as Forward
     from wsgikit.middleware.health import Health as Health
     from wsgikit.middleware.ip_allow import IpAllow as IpAllow
     from wsgikit.middleware.maintenance import Maintenance as Maintenance
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from wsgikit.middleware.stack import Stack as Stack
     from wsgikit.middleware.stack import Use as Use
     from wsgikit.middleware.static import Static as Static
+    from wsgikit.middleware.status import Status as Status
     from wsgikit.middleware.timing import Timing as Timing
     from wsgikit.middleware.xslt import XSLT as XSLT
 
@@ -52,11 +55,13 @@ NAMES: dict[str, str] = {
     "basic-auth": "wsgikit.middleware.basic_auth:BasicAuth",
     "body-limit": "wsgikit.middleware.body_limit:BodyLimit",
     "cascade": "wsgikit.middleware.cascade:Cascade",
+    "cgi-directory": "wsgikit.middleware.cgi_directory:CGIDirectory",
     "compress": "wsgikit.middleware.compress:Compress",
     "concurrency": "wsgikit.middleware.concurrency:Concurrency",
     "conditional": "wsgikit.middleware.conditional:Conditional",
     "cors": "wsgikit.middleware.cors:CORS",
     "error-pages": "wsgikit.middleware.error_pages:ErrorPages",
+    "forward": "wsgikit.middleware.forward:Forward",
     "health": "wsgikit.middleware.health:Health",
     "ip-allow": "wsgikit.middleware.ip_allow:IpAllow",
     "maintenance": "wsgikit.middleware.maintenance:Maintenance",
@@ -67,6 +72,7 @@ NAMES: dict[str, str] = {
     "rewrite": "wsgikit.middleware.rewrite:Rewrite",
     "security-headers": "wsgikit.middleware.security_headers:SecurityHeaders",
     "static": "wsgikit.middleware.static:Static",
+    "status": "wsgikit.middleware.status:Status",
     "timing": "wsgikit.middleware.timing:Timing",
     "xslt": "wsgikit.middleware.xslt:XSLT",
 }

@@ -4,7 +4,7 @@
     Stack(app, [Use(CGIDirectory, directory="/srv/cgi-bin", at="/cgi-bin")])         # the rest goes to the app
 
     [[mount.use]]
-    middleware = "wsgikit.middleware.cgi_directory:CGIDirectory"
+    middleware = "cgi-directory"
     directory = "/srv/cgi-bin"
     at = "/cgi-bin"
 

@@ -5,7 +5,7 @@
     Stack(app, [Use(Forward, to="http://127.0.0.1:9000", when=path("/api"))])        # some paths, the others stay
 
     [[mount.use]]
-    middleware = "wsgikit.middleware.forward:Forward"
+    middleware = "forward"
     to = "http+unix:/run/app.sock"
     when = { path = "/api" }
 

@@ -39,7 +39,7 @@ from wsgikit.wsgi.exchange import Lines
 LIMITS = Limits()
 VARIABLES = VariableLimits.of(LIMITS)
 MEMORY = 64 * 1024
-ROOM = 12 * 1024 * 1024
+ROOM = 4 * 1024 * 1024
 """Bytes that one conversation may take, the making of it included: `multiplex` requests with all they may have."""
 USUAL = [
     (b"REQUEST_METHOD", b"POST"), (b"REQUEST_URI", b"/a%2Fb?c=d"), (b"SCRIPT_NAME", b"/a"), (b"PATH_INFO", b"/b"),

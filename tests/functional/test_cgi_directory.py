@@ -15,10 +15,19 @@ CONFIG = """
 path = "/"
 app = "many_sided:app"
 [[mount.use]]
-middleware = "wsgikit.middleware.cgi_directory:CGIDirectory"
+middleware = "cgi-directory"
 directory = "programs"
 at = "/cgi-bin"
 grace = "300ms"
+[[mount.use]]
+middleware = "forward"
+to = "http+unix:/no/such/socket"
+when = { path = "/api" }
+[[mount]]
+path = "/-/status"
+app = "many_sided:app"
+[[mount.use]]
+middleware = "status"
 """
 PROGRAMS = {
     "hello.sh": "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nfrom sh %s' \"$QUERY_STRING\"\n",
@@ -57,6 +66,12 @@ def test_beside_an_app(server) -> None:
     assert ask(process.address, "/hello") == b"hello"
     body = bytes(range(256)) * 4096
     assert ask(process.address, "/cgi-bin/cat.sh", "POST", body) == body
+
+
+def test_other_ends_have_short_names_too(server) -> None:
+    process, _ = server
+    assert b"502" in ask(process.address, "/api/prices")
+    assert b'"upstreams"' in ask(process.address, "/-/status/json")
 
 
 def test_streams_in(server) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gc
 import gzip
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,18 +23,24 @@ FOLDER = ROOT / "examples" / "stacks"
 
 
 @pytest.fixture
-def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+def ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     monkeypatch.syspath_prepend(str(ROOT))
     monkeypatch.chdir(tmp_path)
-    # their limits are in the scoreboard of the test that imported them first
-    for name in [name for name in sys.modules if name.startswith("examples.stacks")]:
-        monkeypatch.delitem(sys.modules, name)
+    forget()
 
     def ask_example(name: str, path: str = "/", method: str = "GET", body: bytes = b"", **fields: str) -> Seen:
         app = import_module(f"examples.stacks.{name}").app
         return drive(app, make_environ(method, path, body=body, REMOTE_ADDR="127.0.0.1", **fields))
 
-    return ask_example
+    yield ask_example
+    forget()
+
+
+def forget() -> None:
+    """Their limits, and what they forward to, are in the scoreboard of the test that imported them."""
+    for name in [name for name in sys.modules if name.startswith("examples.stacks")]:
+        del sys.modules[name]
+    gc.collect()
 
 
 def test_there_is_one_for_each() -> None:
@@ -48,6 +56,14 @@ def test_each_says_how_to_start_it_and_shows_the_shop(ask: Any, name: str) -> No
     text = (FOLDER / f"{module}.py").read_text()
     assert f"wsgikit serve examples.stacks.{module}:app\n" in text
     assert "curl -s" in text
+
+
+def test_a_program_answers_beside_the_shop(ask: Any) -> None:
+    assert ask("cgi_directory", "/cgi-bin/hello.sh", QUERY_STRING="Ann").body == b"Hello from a shell, Ann.\n"
+
+
+def test_the_status_page_is_mounted(ask: Any) -> None:
+    assert ask("status", "/-/status/json").code == 200
 
 
 def test_cascade_asks_the_archive(ask: Any) -> None:
