@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pickle
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
+from wsgikit.testing.processtree import MARK, kill_marked
 from wsgikit.validators.report.document import from_document
 from wsgikit.validators.report.model import Report
 
@@ -93,10 +95,13 @@ class _Tail:
 def supervise(job: Job, progress: Callable[[str], None] = lambda label: None) -> Report:
     """Run the job in a child process of its own and give its report, whatever the target does to the process.
 
-    `progress` is called with what is under way. The child and all it has started are gone afterwards.
+    `progress` is called with what is under way. The child and all it has started are gone afterwards, also when this
+    process is killed: then the child sees the end of its input.
     """
+    token = secrets.token_hex(12)
     child = subprocess.Popen(
         [sys.executable, "-m", "wsgikit.validators.worker"],
+        env=os.environ | {MARK: token},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=None if job.show_output else subprocess.PIPE,
@@ -109,7 +114,7 @@ def supervise(job: Job, progress: Callable[[str], None] = lambda label: None) ->
             report = replace(report, notes=(*report.notes, f"the target's last output:\n{text}"))
         return report
     finally:
-        _end(child)
+        _end(child, token)
 
 
 def _conversation(child: subprocess.Popen[bytes], job: Job, progress: Callable[[str], None]) -> Report:
@@ -118,7 +123,7 @@ def _conversation(child: subprocess.Popen[bytes], job: Job, progress: Callable[[
         raise OSError("the child process has no pipes")
     with contextlib.suppress(BrokenPipeError):
         pickle.dump(job, stdin)
-        stdin.close()
+        stdin.flush()  # and open to the end: see supervise()
     listener = _Listener(stdout, progress)
     if not listener.wait(job.timeout):
         return _aborted(job, f"no end within {job.timeout:g} s; the last thing under way: {listener.last}")
@@ -139,13 +144,14 @@ def _aborted(job: Job, why: str) -> Report:
     )
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """The whole session: targets start threads, and some start processes."""
+def _end(child: subprocess.Popen[bytes], token: str) -> None:
+    """The whole session: targets start threads, and some start processes. And what has left the session."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(child.pid, signal.SIGKILL)
         else:  # Windows has no sessions; what the target started is its own there
             child.kill()
+    kill_marked(token)
     child.wait()
     for pipe in (child.stdin, child.stdout, child.stderr):
         if pipe is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import sys
 import threading
 import time
@@ -44,6 +45,7 @@ def main() -> None:
     """Take a job from standard input, do it, say how it went, and end without waiting for anybody."""
     channel = _private_output()
     job: Job = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with_parent, args=(_private_input(),), daemon=True).start()
     report = _run(job, lambda label: _say(channel, {"busy": label}))
     _say(channel, {"report": to_document(report)})
     sys.stderr.flush()
@@ -56,6 +58,23 @@ def _private_output() -> int:
     channel = os.dup(1)
     os.dup2(2, 1)
     return channel
+
+
+def _private_input() -> int:
+    """Keep the real standard input for us; the target finds an empty one."""
+    life = os.dup(0)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return life
+
+
+def _end_with_parent(life: int) -> None:
+    """The parent says no more, and keeps the pipe open as long as it lives: its end is the end of the whole session."""
+    os.read(life, 1)
+    if hasattr(os, "killpg"):
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
 
 
 def _say(channel: int, message: dict[str, Any]) -> None:

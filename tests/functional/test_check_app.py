@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -67,11 +68,15 @@ def floods(environ, start_response):
 def raises(environ, start_response):
     raise RuntimeError("always")
 
-def spawns(environ, start_response):
-    child = subprocess.Popen(["sleep", "300"])
-    with open("child.pid", "w") as file:
+def spawns(environ, start_response, **options):
+    child = subprocess.Popen(["sleep", "300"], **options)
+    with open("child.tmp", "w") as file:
         file.write(str(child.pid))
+    os.rename("child.tmp", "child.pid")
     time.sleep(60)
+
+def spawns_a_session(environ, start_response):
+    spawns(environ, start_response, start_new_session=True)
 
 def lingers(environ, start_response):
     threading.Thread(target=time.sleep, args=(300,)).start()
@@ -198,7 +203,10 @@ def test_every_format_is_written(folder: Path) -> None:
     ],
 )
 def test_a_target_that_misbehaves_ends_in_a_clear_verdict(folder: Path, target: str, said: str) -> None:
-    done = check(folder, target, "--patience", "0.5", "--timeout", "1.5")
+    # short only for who waits for it: on a busy machine an import alone can take a second
+    patience = "0.5" if target == "apps:hangs" else "20"
+    timeout = "1.5" if target == "sleepy:app" else "40"
+    done = check(folder, target, "--patience", patience, "--timeout", timeout)
 
     assert done.returncode == 3, done.stdout
     assert said in done.stdout
@@ -233,14 +241,31 @@ def test_a_flood_is_cut_off(folder: Path) -> None:
     assert "bodies of more than 16 MiB were cut off" in done.stdout
 
 
-def test_nothing_stays_behind(folder: Path) -> None:
-    check(folder, "apps:spawns", "--patience", "0.5")
-    pid = int((folder / "child.pid").read_text())
+def gone(pid: int) -> bool:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and _alive(pid):
         time.sleep(0.02)
+    return not _alive(pid)
 
-    assert not _alive(pid)
+
+@pytest.mark.parametrize("target", ["apps:spawns", "apps:spawns_a_session"])
+def test_nothing_stays_behind(folder: Path, target: str) -> None:
+    check(folder, target, "--patience", "0.5")
+    assert gone(int((folder / "child.pid").read_text()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_stays_behind_when_the_check_is_killed(folder: Path, number: int) -> None:
+    (folder / "child.pid").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "wsgikit", "check", "app", "apps:spawns", "--patience", "60"]
+    checking = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and not (folder / "child.pid").exists():
+        time.sleep(0.02)
+    checking.send_signal(number)
+
+    assert checking.wait(10) == -number
+    assert gone(int((folder / "child.pid").read_text()))
 
 
 def test_threads_of_the_target_do_not_keep_the_process(folder: Path) -> None:

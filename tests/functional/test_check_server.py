@@ -203,7 +203,8 @@ def test_usage_errors() -> None:
     assert check("--url", f"http://127.0.0.1:{free_port()}").returncode == 3
 
 
-def test_term_stops_the_servers_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_term_stops_the_servers_too(tmp_path: Path, number: int) -> None:
     path = tmp_path / "slow.py"
     fakes = str(Path(TINY).parent)
     path.write_text(f"import runpy, sys\nsys.path.insert(0, {fakes!r})\nrunpy.run_path({TINY!r}, run_name='__main__')")
@@ -212,8 +213,8 @@ def test_term_stops_the_servers_too(tmp_path: Path) -> None:
     deadline = time.monotonic() + 20
     while len(marked_processes(str(tmp_path))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(25) == 128 + signal.SIGTERM
+    process.send_signal(number)
+    assert process.wait(25) == 128 + number
 
 
 def test_a_running_server_by_its_url(tmp_path: Path) -> None:

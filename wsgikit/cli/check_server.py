@@ -58,7 +58,10 @@ def run(options: argparse.Namespace) -> int:
         lanes=int(_positive(options.lanes, "--lanes")),
         limit=_positive(options.timeout, "--timeout"),
     )
-    signal.signal(signal.SIGTERM, _leave)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _leave)  # not where it is ignored, as under nohup
     with Progress(sys.stderr) as progress:
         report = check(target, plan, lambda done, total, last: progress(_line(done, total, last)))
     return publish(report, options)
@@ -85,5 +88,5 @@ def _positive(number: float, flag: str) -> float:
 
 
 def _leave(number: int, frame: object) -> NoReturn:
-    """On TERM the servers that we started are stopped too."""
+    """On TERM and HUP the servers that we started are stopped too."""
     raise SystemExit(128 + number)
