@@ -20,6 +20,7 @@ from wsgikit.middleware.router.target import SAFE_IN_PATH, raw_parts, raw_target
 from wsgikit.wire.http11.grammar import TARGET_RUN, TOKEN
 
 _BLOCK = 64 * 1024
+_LARGE = 512 * 1024  # a megabyte in sixteen pieces costs a third more CPU than in two or three
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNKED = (b"Transfer-Encoding", b"chunked")
 _PROTO = {scheme: (b"X-Forwarded-Proto", scheme.encode()) for scheme in ("http", "https")}
@@ -60,10 +61,11 @@ class Upload:
         """The blocks as they arrive. Disconnected: the client has sent less than it said."""
         self.touched = True
         # read(n) blocks until all n bytes are there, and so would hold back what has come
-        read: Callable[[int], bytes] = getattr(self._stream, "read1", self._stream.read)
+        read1: Callable[[int], bytes] | None = getattr(self._stream, "read1", None)
+        read, most = (self._stream.read, _BLOCK) if read1 is None else (read1, _LARGE)
         left = self.length
         while left is None or left:
-            block = read(_BLOCK if left is None else min(left, _BLOCK))
+            block = read(most if left is None else min(left, most))
             if not block:
                 if left:
                     raise Disconnected(f"the client's body ended {left} bytes early")

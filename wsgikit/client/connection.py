@@ -21,7 +21,7 @@ WRITE: int = select.POLLOUT
 LEFT: int = getattr(select, "POLLRDHUP", 0)
 
 SLICE = 1.0
-RECEIVE = 64 * 1024
+RECEIVE = 512 * 1024
 
 
 class Connection:

@@ -22,7 +22,7 @@ from wsgikit.workers.client_gone import ClientGone
 from wsgikit.workers.pause import Pause, Wait
 from wsgikit.workers.poller import LEFT, READ
 from wsgikit.workers.sender import Sender
-from wsgikit.workers.stream import Stream
+from wsgikit.workers.stream import RECEIVE_BODY, Stream
 
 if TYPE_CHECKING:
     from wsgikit.workers.member import Guard, Member
@@ -90,7 +90,7 @@ class Connection(Sender):
     def _on_readable(self, member: Member) -> None:
         protocol = self.protocol
         try:
-            data = self.stream.receive()
+            data = self.stream.receive() if protocol.body is None else self.stream.receive(RECEIVE_BODY)
         except OSError:
             self.destroy()
             return
@@ -273,7 +273,7 @@ class Connection(Sender):
         while True:
             with self.output.lock:  # a TLS object must not be read and written by two threads at once
                 try:
-                    data = self.stream.receive()
+                    data = self.stream.receive(RECEIVE_BODY)
                 except OSError as error:
                     raise self._lost(error) from None
             if data is not None:

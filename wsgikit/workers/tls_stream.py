@@ -30,7 +30,7 @@ class TlsStream:
         self._wants = 0
         return True
 
-    def receive(self) -> bytes | None:
+    def receive(self, most: int = RECEIVE) -> bytes | None:  # all that OpenSSL holds, so that nothing is left unseen
         parts: list[bytes] = []
         try:
             while True:
