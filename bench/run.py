@@ -1,6 +1,7 @@
 """Compare WSGI servers: `python bench/run.py [--servers A,B] [--workloads X,Y] [--seconds N] [--rounds N]`.
 
-`python bench/run.py layers`, `routes`, `micro`, `lints`, `gateways` and `xslt` run the program of that name.
+`python bench/run.py layers`, `routes`, `micro`, `lints`, `gateways`, `proxies`, `client_bench` and `xslt` run the program
+of that name.
 
 One core for the server, one for wrk; all servers of a workload are started and checked first, then measured in
 interleaved rounds, so that a noisy minute hits all of them. README.md tells what is measured and the rules of fairness.
@@ -35,7 +36,7 @@ from workloads import WORKLOADS, Workload
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 REFERENCE = "wsgikit"
-ALONE = ("layers", "routes", "micro", "lints", "gateways", "xslt")
+ALONE = ("layers", "routes", "micro", "lints", "gateways", "proxies", "client_bench", "xslt")
 """Programs beside this one, each with options of its own."""
 WARM_UP = 1.0  # seconds; wrk counts in whole seconds
 
