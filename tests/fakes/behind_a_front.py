@@ -13,7 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
-from web_fronts import WIRES, Front, copy_for_scripts, public_cgi_script
+from web_fronts import WIRES, Front, copy_for_scripts, programs, starts_programs
 
 from wsgikit.testing import ServerProcess
 
@@ -22,6 +22,7 @@ AT_ROOT = {
     'ScriptAlias "/shop" "{folder}/cgi-bin/shop.cgi"': 'ScriptAlias "/" "{folder}/cgi-bin/shop.cgi/"',
     '"/shop" => "{folder}/cgi-bin/shop.cgi"': '"/" => "{folder}/cgi-bin/shop.cgi/"',
     '"^/shop(/|$)"': '"^"',
+    'Alias "/shop" "{folder}/programs/shop.fcgi"': 'Alias "/" "{folder}/programs/shop.fcgi/"',
 }
 
 
@@ -36,8 +37,8 @@ class RootFront(Front):
 def main(file: str, port: int, app: str, *options: str) -> None:
     done = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: done.set())
-    if "-cgi." in file:
-        with RootFront(file, {}, scripts={"cgi-bin/shop.cgi": public_cgi_script(app)}, port=port) as front:
+    if starts_programs(file):
+        with RootFront(file, {}, scripts=programs(file, app), port=port) as front:
             # the probe stands first on the path that the checker has given us
             copy_for_scripts(front.folder, Path(os.environ["PYTHONPATH"].split(os.pathsep)[0], app.partition(":")[0]))
             done.wait()

@@ -26,6 +26,7 @@ WIRES = ("http", "fastcgi", "scgi", "uwsgi")
 FILES = [
     *(f"{server}-{wire}.conf" for server in ("nginx", "apache", "lighttpd") for wire in WIRES),
     "apache-cgi.conf",
+    "apache-fcgid.conf",
     "lighttpd-cgi.conf",
     "haproxy-http.cfg",
     "haproxy-fastcgi.cfg",
@@ -48,6 +49,10 @@ def program(name: str) -> str | None:
 def missing(file: str) -> str:
     """Why the front of a configuration file cannot be started here; "" when it can."""
     name = _COMMANDS[file.partition("-")[0]][0]
+    if "-fcgid." in file and not os.path.exists("/usr/lib/apache2/modules/mod_fcgid.so"):
+        return "mod_fcgid is not installed"
+    if starts_programs(file) and not programs(file, "app"):
+        return "no interpreter that other users may run"
     return "" if program(name) else f"{name} is not installed"
 
 
@@ -90,7 +95,7 @@ class Front:
     def _start(self) -> None:
         for name, text in self._scripts.items():
             path = self.folder / name
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             path.chmod(0o755)
         config = self.folder / self.file
@@ -134,13 +139,23 @@ class Front:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def public_cgi_script(app: str, *environment: str) -> str:
-    """A script of one line that finds app and wsgikit beside itself: servers that root starts run it as somebody who
-    may not see root's folders. "" where there is no interpreter that others may run."""
+def starts_programs(file: str) -> bool:
+    """Whether the web server starts the app itself, below /shop."""
+    return "-cgi." in file or "-fcgid." in file
+
+
+def programs(file: str, app: str, *environment: str) -> dict[str, str]:
+    """The program that such a server starts, which finds app and wsgikit beside itself: servers that root starts run it
+    as somebody who may not see root's folders. {} where there is no interpreter that others may run."""
+    if not starts_programs(file):
+        return {}
     candidates = (os.path.realpath(sys.executable), "/usr/bin/python3")
     python = next((path for path in candidates if _is_public(path)), "")
-    line = " ".join(["#!/usr/bin/env -S", *environment, python, "-m wsgikit cgi", app])
-    return f"{line}\n" if python else ""
+    cgi = " ".join(["#!/usr/bin/env -S", *environment, python, "-m wsgikit cgi", app])
+    start = f"exec {python} -m wsgikit serve --config '' --bind fastcgi+fd://0 --workers 1 {app}"
+    fcgid = "\n".join(["#!/bin/sh", *(f"export {setting}" for setting in environment), start])
+    name, text = ("cgi-bin/shop.cgi", cgi) if "-cgi." in file else ("programs/shop.fcgi", fcgid)
+    return {name: f"{text}\n"} if python else {}
 
 
 def _is_public(path: str) -> bool:
@@ -150,7 +165,7 @@ def _is_public(path: str) -> bool:
 
 def copy_for_scripts(folder: Path, *more: Path) -> None:
     """Put wsgikit, and what an app needs besides, where scripts of `folder` find it and every user may read it."""
-    place = folder / "cgi-bin"
+    place = next(folder.glob("*/shop.*")).parent
     for path in (PACKAGE, *more):
         if path.is_dir():
             shutil.copytree(path, place / path.name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from web_fronts import DEPLOY, FILES, missing, public_cgi_script
+from web_fronts import DEPLOY, FILES, missing
 
 LAUNCHER = Path(__file__).parents[1] / "fakes" / "behind_a_front.py"
 # For a run in every `make test`: what a front or a wire changes most easily.
@@ -36,8 +36,6 @@ def check(file: str, tmp_path: Path, *options: str, seconds: float) -> dict:
 def need(file: str) -> None:
     if missing(file):
         pytest.skip(missing(file))
-    if "-cgi." in file and not public_cgi_script("app"):
-        pytest.skip("no interpreter that other users may run")
 
 
 def test_behind_nginx_over_uwsgi(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from web_fronts import FILES, WIRES, Front, copy_for_scripts, missing, public_cgi_script, public_folder
+from web_fronts import FILES, WIRES, Front, copy_for_scripts, missing, programs, public_folder
 
 from wsgikit.testing import RawClient, ServerProcess, free_port, wait_until_accepts
 from wsgikit.testing.response import Response
@@ -29,6 +29,7 @@ ODDITIES = {
     ("cut", "apache-cgi.conf"): "CGI",
     ("short", "apache-cgi.conf"): "makes a length of its own",
     ("cut", "lighttpd-cgi.conf"): "CGI",
+    ("cut", "apache-fcgid.conf"): "mod_fcgid takes the end of the connection for the end",
     # SCGI and uwsgi end a response without a length by closing; these servers take a reset for such an end.
     ("cut", "apache-scgi.conf"): "takes a reset for the end",
     ("cut", "apache-uwsgi.conf"): "takes a reset for the end",
@@ -94,18 +95,11 @@ def pair(request, server, ticks) -> Iterator[Pair]:
     file: str = request.param
     if missing(file):
         pytest.skip(missing(file))
-    is_cgi = "-cgi." in file
-    with Front(file, server, scripts={"cgi-bin/shop.cgi": _script(ticks)} if is_cgi else None) as front:
-        if is_cgi:
+    scripts = programs(file, "behind_fronts:app", f"TICKS={ticks}")
+    with Front(file, server, scripts=scripts) as front:
+        if scripts:
             copy_for_scripts(front.folder, APPS / "behind_fronts.py")
-        yield Pair(file, front, "/shop" if is_cgi else "", ticks)
-
-
-def _script(ticks: str) -> str:
-    script = public_cgi_script("behind_fronts:app", f"TICKS={ticks}")
-    if not script:
-        pytest.skip("no interpreter that other users may run")
-    return script
+        yield Pair(file, front, "/shop" if scripts else "", ticks)
 
 
 def test_environ(pair: Pair) -> None:
@@ -232,3 +226,39 @@ def _wait_for(condition, seconds: float = 8.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)
+
+
+PREFIXED = {  # what nginx-prefix.conf has below each prefix
+    "/shop": "fastcgi, SCRIPT_NAME and PATH_INFO set",
+    "/blog": "uwsgi, the same",
+    "/wiki": "scgi, the same",
+    "/forum": "uwsgi, modifier1 30",
+    "/news": "fastcgi_split_path_info",
+}
+
+
+@pytest.fixture(scope="module")
+def prefixed(server, ticks) -> Iterator[Front]:
+    if missing("nginx-prefix.conf"):
+        pytest.skip(missing("nginx-prefix.conf"))
+    with Front("nginx-prefix.conf", server) as front:
+        yield front
+
+
+@pytest.mark.parametrize("prefix", PREFIXED)
+def test_apps_below_prefixes_of_nginx(prefix: str, prefixed: Front, ticks: str) -> None:
+    pair = Pair("nginx-prefix.conf", prefixed, prefix, ticks)
+    for target, path in (("/environ/caf%C3%A9/a%2Fb?x=1", "/environ/caf\xc3\xa9/a/b"), ("/environ", "/environ")):
+        answer = pair.ask(target, "POST", b"abc")
+        assert answer.status == 200, prefixed.logs()
+        seen = json.loads(answer.body)
+        assert (seen["SCRIPT_NAME"], seen["PATH_INFO"], seen["body"]) == (prefix, path, "abc")
+        assert seen["REQUEST_URI"] == prefix + target
+        assert seen["HTTP_HOST"] == f"127.0.0.1:{prefixed.port}"
+    assert (pair.ask("").status, pair.ask("/").status) == (404, 404)  # the app's own root, with and without a slash
+
+
+def test_the_host_of_an_absolute_target_counts(prefixed: Front) -> None:
+    with RawClient(("127.0.0.1", prefixed.port), timeout=15) as client:
+        client.send(b"GET http://shop.example:81/shop/environ HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        assert json.loads(client.read_response().body)["HTTP_HOST"] == "shop.example:81"
