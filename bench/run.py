@@ -1,7 +1,7 @@
 """Compare WSGI servers: `python bench/run.py [--servers A,B] [--workloads X,Y] [--seconds N] [--rounds N]`.
 
-`python bench/run.py layers`, `routes`, `micro`, `lints`, `gateways`, `proxies`, `client_bench` and `xslt` run the program
-of that name.
+`python bench/run.py layers`, `routes`, `micro`, `lints`, `gateways`, `proxies`, `client_bench` and `xslt` run the
+program of that name.
 
 One core for the server, one for wrk; all servers of a workload are started and checked first, then measured in
 interleaved rounds, so that a noisy minute hits all of them. README.md tells what is measured and the rules of fairness.
