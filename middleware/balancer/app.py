@@ -68,7 +68,7 @@ class Balancer:
         specs = [spec if isinstance(spec, EndpointSpec) else EndpointSpec.parse(spec) for spec in _several(endpoints)]
         if not specs and not discover:
             raise ConfigError("no endpoints: name one at least, or say where they are found (discover)")
-        self.name = name or (specs[0].url if specs else discover)
+        self.name = name or (specs[0].url if specs else str(discover).partition(" ")[0])
         client = client_settings(connections)
         rules = policy(
             health=health,

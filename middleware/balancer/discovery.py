@@ -47,6 +47,7 @@ def make_source(text: str, folder: str = "") -> Source:
     if not colon or not place:
         raise ConfigError(f"discover = {text!r}: write 'file:PATH', 'dns:HOST:PORT', 'srv:NAME' or 'etcd:URL/PREFIX'")
     options = dict(word.partition("=")[::2] for word in words)
+    text = f"{kind}:{place}"  # an error tells no password
     if kind == "file":
         from wsgikit.middleware.balancer.discovery_file import FileSource
 
@@ -59,7 +60,7 @@ def make_source(text: str, folder: str = "") -> Source:
     if kind == "etcd":
         from wsgikit.middleware.balancer.discovery_etcd import EtcdSource
 
-        return EtcdSource(place, **_known(options, (), text))
+        return EtcdSource(place, _known(options, ("ca", "cert", "key", "user", "password"), text))
     raise ConfigError(f"discover = {text!r}: unknown kind{nearest(kind, ('file', 'dns', 'srv', 'etcd'))}")
 
 

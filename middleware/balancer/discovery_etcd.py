@@ -2,6 +2,8 @@
 
     etcdctl put /services/shop/1 "http://10.0.0.1:8000 weight=2"
     discover = "etcd:http://10.0.0.1:2379/services/shop/"
+    discover = "etcd:https://10.0.0.1:2379/services/shop/ ca=ca.pem cert=us.pem key=us.key"
+    discover = "etcd:http://10.0.0.1:2379/services/shop/ user=us password=${ETCD_PASSWORD}"
 
 A list first, then a watch from its revision on, so that nothing is missed; the list again when etcd has compacted the
 history, when the watch breaks, and after a minute without news, since a partition looks like silence. Several servers
@@ -16,11 +18,12 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-from wsgikit.client import Client, ClientSettings, Response
+from wsgikit.client import Client, ClientSettings, Response, TlsSettings
 from wsgikit.errors import ConfigError, UpstreamError
 from wsgikit.middleware.balancer.endpoint import EndpointSpec
 
@@ -31,6 +34,8 @@ _RESYNC = 60.0
 # A watch is silent until something changes.
 _SETTINGS = ClientSettings(first_byte_timeout=10.0, idle_timeout=2 * _RESYNC)
 _LARGEST = 4 << 20
+_JSON = (b"Content-Type", b"application/json")
+_NONE: Mapping[str, str] = {}
 # Seconds before it is listed again when a watch has ended sooner than this: etcd is not to be asked without end.
 _PAUSE = 1.0
 
@@ -40,11 +45,21 @@ Found = Callable[[Sequence[EndpointSpec]], object]
 class EtcdSource:
     """A prefix in etcd. ConfigError: the text is no address of one."""
 
-    def __init__(self, place: str, resync: float = _RESYNC, pause: float = _PAUSE) -> None:
+    def __init__(
+        self, place: str, options: Mapping[str, str] = _NONE, *, resync: float = _RESYNC, pause: float = _PAUSE
+    ) -> None:
         match = _PLACE.fullmatch(place)
         if match is None:
             raise ConfigError(f"discover = 'etcd:{place}': write 'etcd:http://10.0.0.1:2379/services/shop/'")
-        self._clients = [Client(url, _SETTINGS) for url in match[1].split(",")]
+        tls = TlsSettings(ca=options.get("ca", ""), cert=options.get("cert", ""), key=options.get("key", ""))
+        try:
+            self._clients = [Client(url, replace(_SETTINGS, tls=tls)) for url in match[1].split(",")]
+        except ConfigError as error:
+            raise ConfigError(f"discover = 'etcd:{place}': {error}") from None
+        self._user, self._password = options.get("user", ""), options.get("password", "")
+        if bool(self._user) != bool(self._password):
+            raise ConfigError("discover: etcd needs user and password together, or neither")
+        self._fields = [_JSON]
         self._prefix = match[2].encode("utf-8")
         self._resync = resync
         self._pause = pause
@@ -69,6 +84,11 @@ class EtcdSource:
 
     def _once(self, client: Client, found: Found, stop: threading.Event) -> None:
         """A list, and the watch that follows it, until it has to be listed again."""
+        self._fields = [_JSON]
+        if self._user:
+            # tokens run out, and each list asks for a new one
+            told = self._call(client, b"/v3/auth/authenticate", {"name": self._user, "password": self._password})
+            self._fields = [_JSON, (b"Authorization", str(told["token"]).encode("latin-1"))]
         listed = self._call(client, b"/v3/kv/range", self._range())
         self._values = {_decoded(kv["key"]): _text(kv) for kv in listed.get("kvs", [])}
         found(self._specs())
@@ -87,7 +107,7 @@ class EtcdSource:
         return {"key": _encoded(self._prefix), "range_end": _encoded(_after(self._prefix))}
 
     def _call(self, client: Client, target: bytes, body: dict[str, Any]) -> dict[str, Any]:
-        with client.post(target, json.dumps(body).encode(), (b"Content-Type", b"application/json")) as response:
+        with client.post(target, json.dumps(body).encode(), *self._fields) as response:
             _expect_ok(client, response)
             return _object(client, response.read_all(_LARGEST))
 
@@ -96,7 +116,7 @@ class EtcdSource:
         body = json.dumps({"create_request": {**self._range(), "start_revision": str(start)}}).encode()
         silent_since = monotonic()
         pending = b""
-        with client.post(b"/v3/watch", body, (b"Content-Type", b"application/json")) as response:
+        with client.post(b"/v3/watch", body, *self._fields) as response:
             _expect_ok(client, response)
             while not stop.is_set() and monotonic() - silent_since < self._resync:
                 block = response.read(0.5)

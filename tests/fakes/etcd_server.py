@@ -10,7 +10,7 @@ import time
 from base64 import b64encode
 from pathlib import Path
 
-from wsgikit.client import Client
+from wsgikit.client import Client, ClientSettings, TlsSettings
 from wsgikit.errors import UpstreamError
 from wsgikit.testing import free_port, wait_until_accepts
 
@@ -22,11 +22,15 @@ def encoded(text: str) -> str:
 class EtcdServer:
     """Listens from `__enter__` to `__exit__`; may be killed, stopped and started again with the data it had."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, certificate: tuple[str, str] = ("", "")) -> None:
+        """`certificate`: speak TLS to clients, with this one and its key, and believe clients that have the same."""
         self._folder = folder
+        self._certificate = certificate
         self.port = free_port()
         self._peers = f"http://127.0.0.1:{free_port()}"
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if certificate[0] else ''}://127.0.0.1:{self.port}"
+        self._settings = ClientSettings(tls=TlsSettings(ca=certificate[0], cert=certificate[0], key=certificate[1]))
+        self.fields: list[tuple[bytes, bytes]] = []
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> EtcdServer:
@@ -41,6 +45,9 @@ class EtcdServer:
         command += ["--listen-client-urls", self.url, "--advertise-client-urls", self.url]
         command += ["--listen-peer-urls", self._peers, "--initial-advertise-peer-urls", self._peers]
         command += ["--initial-cluster", f"default={self._peers}"]
+        cert, key = self._certificate
+        if cert:
+            command += ["--cert-file", cert, "--key-file", key, "--client-cert-auth", "--trusted-ca-file", cert]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if not wait_until_accepts(("127.0.0.1", self.port), 20):
             raise RuntimeError("etcd does not listen")
@@ -56,13 +63,14 @@ class EtcdServer:
 
     def ask(self, target: bytes, body: dict[str, object]) -> dict[str, object]:
         """POST to the gateway, until it answers 200: a fresh etcd accepts before it has elected itself."""
+        data = json.dumps(body).encode()
         deadline = time.monotonic() + 20
         while True:
             try:
-                with Client(self.url) as client, client.post(target, json.dumps(body).encode()) as response:
-                    data = response.read_all(1 << 20)
+                with Client(self.url, self._settings) as client, client.post(target, data, *self.fields) as response:
+                    answer = response.read_all(1 << 20)
                     if response.status == 200:
-                        found: dict[str, object] = json.loads(data)
+                        found: dict[str, object] = json.loads(answer)
                         return found
             except UpstreamError:
                 pass

@@ -17,6 +17,7 @@ import pytest
 from etcd_server import EtcdServer
 from name_server import NameServer
 from scripted_upstream import Peer, ScriptedUpstream, answering, ok
+from throwaway_certificate import make
 from wsgi_call import call, environ_of
 
 from wsgikit.errors import ConfigError, UpstreamError
@@ -309,6 +310,33 @@ def test_real_etcd(tmp_path: Path, watch) -> None:
         seen.wait(["http://b"], 20)
 
 
+@pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
+def test_real_etcd_over_tls_with_users(tmp_path: Path, watch) -> None:
+    cert, key = make(tmp_path)
+    with EtcdServer(tmp_path, certificate=(cert, key)) as etcd:
+        etcd.put("/s/1", "http://a:80")
+        with pytest.raises(UpstreamError, match="certificate"):  # we are nobody it knows
+            make_source(f"etcd:{etcd.url}/s/ ca={cert}").watch(lambda specs: None, threading.Event())
+        watch(make_source(f"etcd:{etcd.url}/s/ ca={cert} cert={cert} key={key}")).wait(["http://a"], 20)
+    with EtcdServer(tmp_path / "users") as etcd:
+        etcd.put("/s/1", "http://a:80")
+        etcd.ask(b"/v3/auth/user/add", {"name": "root", "password": "secret"})
+        etcd.ask(b"/v3/auth/role/add", {"name": "root"})
+        etcd.ask(b"/v3/auth/user/grant", {"user": "root", "role": "root"})
+        etcd.ask(b"/v3/auth/enable", {})
+        with pytest.raises(UpstreamError, match="user"):
+            make_source(f"etcd:{etcd.url}/s/").watch(lambda specs: None, threading.Event())
+        wrong = make_source(f"etcd:{etcd.url}/s/ user=root password=wrong")
+        with pytest.raises(UpstreamError, match="password"):
+            wrong.watch(lambda specs: None, threading.Event())
+        seen = watch(make_source(f"etcd:{etcd.url}/s/ user=root password=secret"))
+        seen.wait(["http://a"], 20)
+        token = etcd.ask(b"/v3/auth/authenticate", {"name": "root", "password": "secret"})["token"]
+        etcd.fields.append((b"Authorization", str(token).encode()))
+        etcd.put("/s/2", "http://b:80")
+        seen.wait(["http://a", "http://b"], 20)
+
+
 def test_an_etcd_that_refuses_to_watch_is_not_asked_without_end(watch, caplog) -> None:
     asked: list[bytes] = []
 
@@ -356,11 +384,24 @@ def test_a_watch_that_ends_at_once_is_followed_by_a_pause() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "file:", "dns:shop", "dns:shop:0", "dns:shop:80 scheme=ftp", "dns:shop:80 weight=0", "srv:", "consul:x",
+     "etcd:http://a:1/s/ user=x", "etcd:https://a:1/s/ ca=/nonexistent", "etcd:http://a:1/s/ pasword=x",
      "dns:shop:80 nameserver=x", "dns:shop:80 family=5", "etcd:10.0.0.1:2379", "file:x y=1"],
 )  # fmt: skip
 def test_wrong_sources(text: str) -> None:
     with pytest.raises(ConfigError, match="discover"):
         make_source(text)
+
+
+def test_no_password_is_told() -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_source("etcd:http://a:1/s/ user=x password=secret colour=red")
+    assert "unknown option 'colour'" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    app = Balancer(discover="etcd:http://127.0.0.1:1/s/ user=x password=secret")
+    try:
+        assert "secret" not in app.name + app.describe() + repr(app)
+    finally:
+        app.close()
 
 
 def test_sources_are_tried_again(watch, caplog) -> None:
