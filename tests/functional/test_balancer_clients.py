@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import socket
 import struct
@@ -152,3 +153,35 @@ def test_places_are_given_back_whoever_leaves_and_whenever(body: str) -> None:
     assert clients.wrong == again.wrong == []
     assert crowd.most == MOST
     assert clients.counts["stay"] > 50
+
+
+def test_who_takes_nothing_is_sent_no_more() -> None:
+    """Backpressure both ways: what one side does not take is not read from the other, up to what the options allow."""
+    sent, over = 0, threading.Event()
+
+    def script(peer: Peer) -> None:
+        nonlocal sent
+        if peer.read_head().method == b"GET":
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 40))
+            while not over.is_set():
+                peer.send(LARGE)
+                sent += len(LARGE)
+        over.wait(30)
+
+    more = ("--body", "stream", "--output-memory", "1MiB", "--output-spool", "4MiB", "--max-body", "1GiB")
+    with ScriptedUpstream(script) as upstream, front({"to": upstream.url}, *more) as server:
+        with RawClient(server.address) as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            wait_for(lambda: sent > 4 << 20)
+            time.sleep(1)
+            held = sent
+            time.sleep(1)
+            assert sent - held < 1 << 20
+            assert sent < 64 << 20  # buffers of two kernels' sockets besides
+        with socket.create_connection(("127.0.0.1", server.port), 1.0) as sock:
+            sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (1 << 29))
+            given = 0
+            while given < 64 << 20 and select.select([], [sock], [], 1.0)[1]:
+                given += sock.send(LARGE)
+            assert given < 64 << 20
+        over.set()
