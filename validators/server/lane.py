@@ -171,10 +171,15 @@ def _shortened(data: bytes, limit: int = 400) -> str:
 
 
 def _concluded(case: Case, found: Sequence[Finding]) -> Finding:
-    """One verdict from several tries: they agree, or most of a timing case's passed, or it is inconclusive."""
+    """One verdict from several tries: they agree, or most of a timing case's passed, or it is inconclusive.
+
+    A try from which nothing could be concluded (the server was busy with an earlier one) does not speak against two
+    that agree.
+    """
     verdicts = [finding.verdict for finding in found]
-    if all(verdict in _BROKEN for verdict in verdicts):
-        return min(found, key=lambda finding: _BROKEN.index(finding.verdict))
+    judged = [finding for finding in found if finding.verdict is not Verdict.INCONCLUSIVE]
+    if len(judged) >= min(len(found), _TRIES) and all(finding.verdict in _BROKEN for finding in judged):
+        return min(judged, key=lambda finding: _BROKEN.index(finding.verdict))
     if len(set(verdicts)) == 1:
         return found[-1]
     passed = [finding for finding in found if finding.verdict is Verdict.PASS]

@@ -196,6 +196,11 @@ P, F, W, I = Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.INCONCLUSIVE  # n
         (True, [F, P, P], P),
         (True, [F, F, P], I),
         (True, [F, P, F], I),
+        (True, [I, W, W], W),
+        (True, [I, F, P], I),
+        (True, [I, I, F], I),
+        (False, [I, F], I),
+        (False, [F], F),
     ],
 )
 def test_only_agreement_makes_a_fail(timing: bool, tries: list[Verdict], verdict: Verdict) -> None:
