@@ -44,7 +44,8 @@ class Attempt:
 
     def begin(self) -> None:
         """Send the request, or take a place in the queue. Has the reply already where it cannot be waited for outside
-        (TLS), or the first endpoint has failed. Errors as `Upstream.send`."""
+        (TLS), where it came before the whole request was sent, or the first endpoint has failed. Errors as
+        `Upstream.send`."""
         upstream = self._upstream
         endpoint = upstream.find(self._call, [])
         if endpoint is not None:
@@ -109,6 +110,8 @@ class Attempt:
             raise
         else:
             self.fd, self.until = pending.fd, pending.deadline
+            if pending.here:
+                self.look()
 
     def _has_left_queue(self, place: Place, wait: bool) -> bool:
         """Send what has waited for an endpoint, if there is one now. Unavailable: its time is over."""

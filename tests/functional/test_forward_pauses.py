@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_upstream import Gone, Peer, ScriptedUpstream, ok
+from scripted_upstream import Gone, Peer, Received, ScriptedUpstream, ok
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -158,6 +158,38 @@ def test_a_layer_that_keeps_empty_blocks_for_itself_holds_a_thread(gate: Gate, u
         wait_for(lambda: upstream.requests)
         gate.opened.set()
         assert client.read_response().body == b"late"
+
+
+@pytest.mark.parametrize("scheme", ["scgi", "uwsgi"])
+def test_other_wires_need_no_threads_either(gate: Gate, scheme: str) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_some()
+        peer.upstream.requests.append(Received(b"GET", b"/", [], b""))
+        gate.opened.wait(10)
+        peer.send(b"Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nlate")
+
+    with ScriptedUpstream(script) as up, ExitStack() as stack:
+        server = stack.enter_context(two_threads({"to": up.url.replace("http://", f"{scheme}://")}))
+        clients = [stack.enter_context(RawClient(server.address)) for _ in range(CROWD)]
+        for client in clients:
+            client.send(GET % b"slow")
+        wait_for(lambda: len(up.requests) == CROWD)
+        gate.opened.set()
+        assert {client.read_response().body for client in clients} == {b"late"}
+
+
+def test_an_answer_that_comes_before_the_whole_upload_is_not_waited_for(gate: Gate) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.send(ok(b"enough"))
+        gate.opened.wait(10)  # neither reads on nor closes
+
+    with ScriptedUpstream(script) as up, two_threads({"to": up.url}) as server, RawClient(server.address) as client:
+        client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n" + bytes(4000000))
+        begun = time.monotonic()
+        assert client.read_response().body == b"enough"
+        assert time.monotonic() - begun < 2.0
+        gate.opened.set()
 
 
 def test_a_stale_connection_is_replaced(gate: Gate) -> None:

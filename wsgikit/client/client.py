@@ -26,11 +26,12 @@ _DEFAULTS = ClientSettings()
 class Pending:
     """A request that was sent, and whose response is still to come.
 
-    `fd` is the connection's descriptor: when it is readable, `look`. `deadline` (monotonic seconds): when it has
-    passed, `look` raises UpstreamTimeout.
+    `fd` is the connection's descriptor: when it is readable, `look`; and at once where the response is `here` already,
+    because it came before the whole request was sent. `deadline` (monotonic seconds): when it has passed, `look` raises
+    UpstreamTimeout.
     """
 
-    __slots__ = ("_client", "_connection", "_exchange", "_request", "deadline", "fd")
+    __slots__ = ("_client", "_connection", "_exchange", "_request", "deadline", "fd", "here")
 
     def __init__(self, client: Client, request: Request, connection: Connection, exchange: Exchange) -> None:
         self._client = client
@@ -39,6 +40,7 @@ class Pending:
         self._exchange = exchange
         self.fd = connection.fd
         self.deadline = exchange.head_by
+        self.here = exchange.head is not None
 
     def look(self) -> Response | None:
         """The response, once its head is here. Never waits. Errors as `Client.send`."""
@@ -78,7 +80,6 @@ class Client:
 
     exchange: type[Exchange] = Exchange
     response: type[Response] = Response
-    pausable = True  # `begin` can be used: what a connection has to say shows on its descriptor (not so under TLS)
 
     def __new__(cls, origin: Origin | str, *_: Any, **__: Any) -> Self:
         scheme = (Origin.parse(origin) if isinstance(origin, str) else origin).scheme
@@ -90,7 +91,8 @@ class Client:
         self.origin = Origin.parse(origin) if isinstance(origin, str) else origin
         self.settings = settings
         self.pool = Pool(settings.keep_alive, settings.max_idle, settings.max_requests)
-        self.pausable = type(self).pausable and self.origin.scheme != "https"
+        # whether `begin` can be used: what a connection has to say shows on its descriptor, not so under TLS
+        self.pausable = self.origin.scheme != "https"
         self._connector = Connector(self.origin, settings)
         self._connector.prepare()
 

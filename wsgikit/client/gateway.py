@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from math import inf
 from typing import IO
 
-from wsgikit.client.client import Client
+from wsgikit.client.client import Client, Pending
 from wsgikit.client.exchange import Exchange
 from wsgikit.client.gateway_variables import Refused, Variables, make_variables
 from wsgikit.client.request import Outgoing, Request
@@ -43,6 +44,29 @@ class Refusal(Response):
         head.chunked = head.keep_alive = False
 
 
+class Settled(Pending):
+    """A request whose answer is here without having been asked for."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self.fd = -1
+        self.deadline = inf
+        self.here = True
+
+    def look(self) -> Response:
+        """The answer."""
+        return self._response
+
+    def wait(self) -> Response:
+        """The answer."""
+        return self._response
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class GatewayExchange(Exchange):
     """One request, up to the head of its response as a program writes it."""
 
@@ -70,7 +94,6 @@ class GatewayClient(Client):
 
     exchange = GatewayExchange
     measured = True
-    pausable = False
 
     def send(self, request: Request) -> Response:
         """As `Client.send`. What the upstream cannot be asked is answered here: 404 for a path without a script, 400
@@ -79,6 +102,13 @@ class GatewayClient(Client):
             return super().send(request)
         except Refused as error:
             return Refusal(error.status, request)
+
+    def begin(self, request: Request) -> Pending:
+        """As `Client.begin`; what is answered here is there at once."""
+        try:
+            return super().begin(request)
+        except Refused as error:
+            return Settled(Refusal(error.status, request))
 
     def prepare(self, request: Request) -> Outgoing:
         """The request as bytes. ValueError: it is none; Refused."""
