@@ -51,9 +51,10 @@ answer whose body does not come after a moment. For bodies that come slowly let 
 Errors: 502 no connection, or a broken answer; 503 with Retry-After nobody to ask; 504 too slow; 411 a body whose length
 this server does not tell. The log (`wsgikit.forward`) has endpoint, phase and attempt; the client is told nothing.
 
-On other servers: a request holds a thread until its answer is through, no 103, no Upgrade, the head goes with the
-first byte of the body, a client that has left is noticed at the next block, %2F arrives decoded unless the server gives
-REQUEST_URI or RAW_URI, and the order and case of fields are the environ's.
+On other servers: a request holds a thread until its answer is through, 103 is relayed where there is
+`wsgi.early_hints`, no Upgrade, the head goes with the first byte of the body, a client that has left is noticed at the
+next block, %2F arrives decoded unless the server gives REQUEST_URI or RAW_URI, and the order and case of fields are the
+environ's.
 """
 
 from __future__ import annotations
