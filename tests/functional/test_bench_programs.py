@@ -45,6 +45,7 @@ def test_one_round_gives_figures_and_leaves_nothing_behind(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.soak
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 def test_the_wires_behind_nginx(tmp_path: Path) -> None:
     typed = ["--servers", "wsgikit-fastcgi", "--workloads", "small", "--rounds", "1", "--seconds", "1"]

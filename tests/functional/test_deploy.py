@@ -107,7 +107,7 @@ def around(kind: str, folder: Path, text: str) -> tuple[str, list[str]]:
 
 
 WIRES = {"nginx": 4, "apache": 4, "lighttpd": 4, "haproxy": 2}
-QUICK = (("fastcgi", True), ("http", False))
+QUICK = (("fastcgi", True),)
 FRONTS = [
     pytest.param(kind, wire, is_unix, marks=[] if (wire, is_unix) in QUICK else [pytest.mark.soak])
     for kind, count in WIRES.items()

@@ -48,7 +48,11 @@ def test_requests_of_one_connection_run_at_once(server) -> None:
         assert {answers[number].body for number in range(1, 7)} == {b"hello"}
 
 
-@pytest.mark.parametrize("options", [("--poller", "selectors"), ("--threads", "1")], ids=["selectors", "one thread"])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param(("--poller", "selectors"), marks=pytest.mark.soak, id="selectors"),
+     pytest.param(("--threads", "1"), id="one thread")],
+)  # fmt: skip
 def test_a_hundred_requests_mixed_with_their_bodies(serving, options) -> None:
     """Numbers are used again as soon as their requests have ended; records of all requests are shuffled."""
     server = serving(*options, bind=FASTCGI)

@@ -90,7 +90,11 @@ def server(ticks) -> Iterator[dict[str, int]]:
         yield {"http": process.port, **ports}
 
 
-@pytest.fixture(scope="module", params=FILES)
+RARE = {"apache-fcgid.conf", "lighttpd-cgi.conf", "haproxy-http.cfg"}  # slow to start; in `make soak`
+PAIRS = [pytest.param(file, marks=[pytest.mark.soak] if file in RARE else []) for file in FILES]
+
+
+@pytest.fixture(scope="module", params=PAIRS)
 def pair(request, server, ticks) -> Iterator[Pair]:
     file: str = request.param
     if missing(file):

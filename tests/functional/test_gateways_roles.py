@@ -116,6 +116,7 @@ def test_haproxy_sends_many_requests_on_one_connection(haproxy) -> None:
     assert connections < len(jobs) / 2, "requests share connections"
 
 
+@pytest.mark.soak
 def test_haproxy_uploads_on_one_connection(haproxy) -> None:
     """Uploads side by side. Beside other requests HAProxy 2.6.12 answers some with a 500 of its own making, in no time
     and before it has asked us (its log: IH); it does so in front of other servers, too. Nothing may stand still."""
