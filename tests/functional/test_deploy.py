@@ -234,7 +234,10 @@ def test_supervisor(folder, capsys) -> None:
         pytest.skip("supervisor is not installed")
     port = free_port()
     text = deploy(capsys, "supervisor", "--config", str(write_config(folder, f"127.0.0.1:{port}")), "--name", "shop")
-    text = text.replace("/var/log/supervisor", str(folder))
+    assert "\nuser=www-data\n" in text  # and not the super-user that supervisord may be
+    text = text.replace("/var/log/supervisor", str(folder)).replace(
+        "\nuser=www-data\n", "\n"
+    )  # who may not see our folders
     head = f"[supervisord]\nnodaemon=true\nlogfile={folder}/log\npidfile={folder}/pid\nchildlogdir={folder}\n\n"
     (folder / "supervisor.conf").write_text(head + text)
     command = [str(beside) if beside.exists() else "supervisord", "-c", str(folder / "supervisor.conf")]

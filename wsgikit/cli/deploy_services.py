@@ -58,7 +58,7 @@ def supervisor(site: Site) -> str:
         f"[program:{site.name}]",
         f"command={' '.join(site.command)}",
         f"directory={site.folder}",
-        *([f"user={site.user}"] if site.user else []),
+        f"user={site.user or 'www-data'}",
         "autostart=true",
         "autorestart=true",
         "startsecs=2",

@@ -167,6 +167,8 @@ def _listener(config: Config, wires: tuple[str, ...], wanted: str) -> tuple[Addr
                 notes.append(
                     f'wsgikit.toml needs: trusted = ["{_UNIX_PEER}"]   (else clients have the address of the front)'
                 )
+            if address.kind == "unix" and bind.mode is None:
+                notes.append('the socket is open to its own user; for another: socket_mode = "660" and a group of both')
             return address, notes
     listed = ", ".join(bind.address for bind in binds)
     example = "fastcgi+unix:/run/shop/app.sock" if "fastcgi" in wires else "127.0.0.1:8000"
