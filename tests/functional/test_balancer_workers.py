@@ -134,6 +134,7 @@ def test_an_ejection_by_one_worker_holds_for_all() -> None:
             assert len(broken.requests) == seen
 
 
+@pytest.mark.soak
 def test_round_robin_is_even_over_workers() -> None:
     with ExitStack() as stack:
         urls = [stack.enter_context(ScriptedUpstream(answering(ok(name)))).url for name in (b"a", b"b")]

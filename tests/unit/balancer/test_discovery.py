@@ -310,6 +310,7 @@ def test_real_etcd(tmp_path: Path, watch) -> None:
         seen.wait(["http://b"], 20)
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 def test_real_etcd_over_tls_with_users(tmp_path: Path, watch) -> None:
     cert, key = make(tmp_path)
