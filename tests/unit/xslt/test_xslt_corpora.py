@@ -131,9 +131,9 @@ YELP_OUTPUT = (
 )
 
 
-@pytest.mark.parametrize(("name", "kind"), [("html", "html"), ("xhtml", "xml")])
-def test_docbook(tmp_path: Path, name: str, kind: str) -> None:
-    compare(DOCBOOK / name / "docbook.xsl", manual(), [DOCBOOK], tmp_path, kind)
+def test_docbook(tmp_path: Path) -> None:
+    """As XHTML; as HTML in every language, and in other forms, in the long tests."""
+    compare(DOCBOOK / "xhtml" / "docbook.xsl", manual(), [DOCBOOK], tmp_path, "xml")
 
 
 @pytest.mark.soak
