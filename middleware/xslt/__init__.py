@@ -7,7 +7,7 @@
     Use(XSLT, follow="app")                               # what browsers did: the document names its stylesheet
 
 Browsers give up XSLT (Chromium: off by default from M158, November 2026). This layer does it for any WSGI app, folder
-or upstream inside it. Clients that prefer XML to HTML, such as feed readers, get the XML.
+or upstream inside it. Clients that prefer XML to HTML, such as feed readers, get the XML. docs/xslt.md tells how.
 
 Which stylesheet
     stylesheet    a file; or several, each applied to the result of the one before
@@ -53,7 +53,8 @@ Failures
 Speed
     check         how often files are looked at for changes ("1s"); imports and document() count
     sheets        most compiled stylesheets to keep (100)
-    copies        how many threads can use one stylesheet at once; each needs a compiled copy (16)
+    copies        how many threads can use one stylesheet at once; each needs a compiled copy (16). Of all that
+                  transform, only as many as there are cores run at once, not counting what takes longer than 50 ms
     results       bytes of results to keep, e.g. "64MiB"; 0 for none (0). Kept by content, stylesheets and parameters,
                   and by ETag where the app sends a strong one to everybody: such a source is not even read
 

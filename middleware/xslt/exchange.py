@@ -35,7 +35,7 @@ __all__ = ["Exchange", "Settings"]
 
 
 # without them there is nothing to compare
-_CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE")
+_CONDITIONS = frozenset(("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Exchange:
         self.reading = environ.get("REQUEST_METHOD") in ("GET", "HEAD")
         # media type of the source at this URL as last seen: None not yet, "" it was not for us
         self.kind = workshop.kinds.get(self.url)
-        self.is_conditional = any(key in environ for key in _CONDITIONS)
+        self.is_conditional = not environ.keys().isdisjoint(_CONDITIONS)
         # only where needed: the two refer to each other, which is work for the garbage collector
         self._conditions = Conditions(self) if self.is_conditional else None
         # the body is collected, and has this Content-Length; or nothing of it is needed
@@ -140,8 +140,9 @@ class Exchange:
     def _head(self, response: Response) -> None:
         settings = self.settings
         self._off = False
-        if settings.opt_out and response.get(settings.opt_out):
-            self._off = response.get(settings.opt_out).strip(" \t").lower() == "off"
+        said = response.get(settings.opt_out) if settings.opt_out else ""
+        if said:
+            self._off = said.strip(" \t").lower() == "off"
             response.remove(settings.opt_out)
         if response.status[:3] == "304" and self.reading and self._conditions is not None:
             self._conditions.answered(response)
@@ -175,12 +176,13 @@ class Exchange:
         media = source.media
         result = expected.output.media_for() if expected is not None else "text/html"
         negotiable = self.wish.negotiable and media != "text/html"
-        depends = varies_on(template for rule in rules for template in rule.parameters)
+        depends = tuple(name for rule in rules for name in rule.varies) if rules else ()
         source.vary_on(("Accept", *depends) if negotiable else depends)
-        response.headers[:] = source.headers
         if self.wish.wants_source(media, result):
+            response.headers[:] = source.headers
             return None
         if source.length is not None and source.length > self.settings.max_input:
+            response.headers[:] = source.headers
             raise TooLarge("max_input", f"the source has {source.length} bytes, more than {self.settings.max_input}")
         work = Work(self, response, source, rules, expected)
         if work.is_fresh():
@@ -193,7 +195,7 @@ class Exchange:
         kept = work.kept()
         if kept is not None:
             self._replacing = True
-            return Replace(kept)
+            return _Kept(kept)
         work.describe()
         self._collecting, self._length = True, source.length
         return work
@@ -206,6 +208,13 @@ class Exchange:
         cookies = [line for line in response.headers if line[0].lower() == "set-cookie"]
         response.headers[:] = [*answer.headers, *cookies]
         return Replace(answer.body)
+
+
+class _Kept(Replace):
+    """A body whose head is ready, with its length and a tag that is weak already."""
+
+    __slots__ = ()
+    keeps_length = True
 
 
 def _is_plain(source: SourceHead) -> bool:

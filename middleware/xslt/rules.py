@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from wsgikit.errors import ConfigError
 from wsgikit.loader import nearest
 from wsgikit.middleware.amounts import texts
-from wsgikit.middleware.xslt.parameters import Template, templates
+from wsgikit.middleware.xslt.parameters import Template, templates, varies_on
 from wsgikit.middleware.xslt.space import file_uri
 
 __all__ = ["TYPES", "MediaTypes", "Rule", "rules_from"]
@@ -53,6 +54,11 @@ class Rule:
     types: MediaTypes | None = None
     roots: frozenset[str] = frozenset()
     parameters: tuple[Template, ...] = ()
+
+    @cached_property
+    def varies(self) -> tuple[str, ...]:
+        """The request fields that the parameters come from."""
+        return varies_on(self.parameters)
 
     def fits_path(self, path: str) -> bool:
         return self.path is None or self.path.fullmatch(path) is not None

@@ -15,7 +15,7 @@ from wsgikit.middleware.preconditions import evaluate
 from wsgikit.middleware.xslt import tags
 from wsgikit.middleware.xslt.engine import Parameter, Source
 from wsgikit.middleware.xslt.failures import TooLarge, XsltError
-from wsgikit.middleware.xslt.heads import Head, not_modified, result_time, set_validators, transformed
+from wsgikit.middleware.xslt.heads import Head, not_modified, result_time, transformed
 from wsgikit.middleware.xslt.parameters import digest, values
 from wsgikit.middleware.xslt.preamble import preamble
 from wsgikit.middleware.xslt.results import Kept, content_digest
@@ -92,7 +92,7 @@ class Work(Transform):
         tag = chosen.tag(self._source.tag) if self._source.tag else ""
         if evaluate(exchange.client, tag, result_time(self._source, chosen.chain)) != 304:
             return False
-        set_validators(self._response, self._source, chosen.chain, chosen.templates, tag)
+        self._response.headers[:] = transformed(self._source, chosen.chain, chosen.templates, tag)
         not_modified(self._response)
         self._response.complete = True  # the app's body is closed without being asked for a block
         note(exchange.client, "xslt", "fresh")
@@ -111,7 +111,9 @@ class Work(Transform):
         if found is None or chosen is None:
             return None
         tag = chosen.tag(self._source.tag)
-        self._response.headers[:] = transformed(self._source, chosen.chain, chosen.templates, tag, found.content_type)
+        head = transformed(self._source, chosen.chain, chosen.templates, tag, found.content_type)
+        head.append(("Content-Length", str(len(found.body))))
+        self._response.headers[:] = head
         note(self._exchange.client, "xslt", "kept")
         return found.body
 
