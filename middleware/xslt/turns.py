@@ -25,8 +25,13 @@ class Turns:
     waits takes its place."""
 
     def __init__(self, count: int, length: float = _LENGTH) -> None:
-        self._free = count
+        self._count = count
         self._length = length
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """All places are free: after a fork, when the threads that had them are not there any more."""
+        self._free = self._count
         self._lock = threading.Lock()
         # beginning of each turn that has its place, the oldest first
         self._began: dict[object, float] = {}
@@ -100,3 +105,5 @@ def _cores() -> int:
 
 
 turns = Turns(_cores())
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=turns.begin_anew)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import warnings
 from typing import Any
 
 import pytest
@@ -91,6 +94,30 @@ def test_a_turn_ends_with_an_error_too() -> None:
     with pytest.raises(KeyError), turns.turn():
         raise KeyError
     assert (turns._free, turns._began) == (1, {})
+
+
+def test_after_a_fork_all_places_are_free() -> None:
+    from wsgikit.middleware.xslt import turns as module
+
+    holding = [Runner(module.turns, []) for _ in range(module.turns._count)]
+    for runner in holding:
+        assert runner.inside.wait(30)
+    module.turns._lock.acquire()  # somebody is in the middle of it
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads at a fork, which is what this is about
+        child = os.fork()
+    if not child:
+        status = 1
+        try:
+            signal.alarm(20)
+            with module.turns.turn():
+                status = 0
+        finally:
+            os._exit(status)
+    module.turns._lock.release()
+    for runner in holding:
+        runner.end()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_transformations_take_turns(bench: Any, monkeypatch: Any) -> None:
