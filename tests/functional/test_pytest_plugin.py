@@ -19,6 +19,10 @@ bad = flask.Flask("bad")
 def index():
     return "hello"
 
+@good.post("/")
+def form():
+    return flask.request.form["name"]
+
 @bad.get("/")
 def closing():
     return "hello", 200, {"Connection": "close"}
@@ -42,6 +46,9 @@ def test_flask_good():
 
 def test_flask_bad():
     assert bad.test_client().get("/").text == "hello"
+
+def test_flask_form_good():
+    assert good.test_client().post("/", data={"name": "value"}).text == "value"
 
 def test_werkzeug_bad():
     assert werkzeug.test.Client(plain).get("/").text == "hello"
@@ -154,7 +161,7 @@ def test_strict_fails_each_test_whose_app_breaks_a_must_in_any_client(project: P
     assert {name for name, outcome in found.items() if outcome != "PASSED"} == {
         name for name in found if name.endswith("bad")
     }, output
-    assert len(found) == 15
+    assert len(found) == 16
     assert "WSGI-A19 the app sends Connection, which decides on the connection (GET /)" in output
     assert "apps.py:" in output
     assert "unexpected keyword argument 'profil'" in output

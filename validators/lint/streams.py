@@ -6,6 +6,7 @@ when they are read. Asking for one that is not there (hasattr) is nobody's mista
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ class _Stream:
         self._exchange = exchange
         self._stream = stream
         self._key = key
+        self._seen: Counter[str] = Counter()
 
     def close(self) -> None:
         self._exchange.judge([Note("A44", f"the app closes {self._key}")])
@@ -28,13 +30,18 @@ class _Stream:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._stream, name)
-        note = Note("A43", f"the app uses {name!r} of {self._key}")
+        detail = f"the app uses {name!r} of {self._key}"
         if not callable(value):
-            self._exchange.judge([note])
+            self._exchange.judge([Note("A43", detail)])
             return value
+        self._seen[name] += 1
 
         def noticed(*args: Any, **options: Any) -> Any:
-            self._exchange.judge([note])
+            # Got more often than called: the app has looked whether it is there, and does without where it is not.
+            self._seen[name] -= 1
+            looked = self._seen[name] > 0
+            told = f"{detail}, having looked whether it is there" if looked else detail
+            self._exchange.judge([Note("A43", told, Verdict.WARN if looked else None)])
             return value(*args, **options)
 
         return noticed

@@ -111,7 +111,9 @@ APPLICATION = (
          "the end. read() without a size is legal in any case: servers should support it."),
     Rule("A43", "must not", "streams", "call", "pep",
          "Of wsgi.input an app uses read, readline, readlines and iteration; of wsgi.errors write, writelines and "
-         "flush. Nothing else (seek, tell, fileno, readinto, buffer)."),
+         "flush. Nothing else (seek, tell, fileno, readinto, buffer).",
+         "An app that looks first whether a method is there runs on every server; then it is a warning. Werkzeug and "
+         "Flask do that with readinto."),
     Rule("A44", "must not", "streams", "call", "pep",
          "An app closes neither wsgi.input nor wsgi.errors."),
     Rule("A45", "must", "streams", "human", "pep",

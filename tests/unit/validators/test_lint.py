@@ -456,3 +456,30 @@ class TestLifetimes:
         list(lint(environ(), start_response))
 
         assert time.process_time() - began < 0.5  # it took minutes
+
+
+class TestUseOfStreams:
+    @pytest.mark.parametrize(
+        ("use", "verdicts"),
+        [
+            (lambda stream: stream.seek(0), ["FAIL"]),
+            (lambda stream: [stream.seek(0), stream.seek(0)], ["FAIL", "FAIL"]),
+            (lambda stream: hasattr(stream, "seek"), []),
+            (lambda stream: hasattr(stream, "no_such_method"), []),
+            (lambda stream: hasattr(stream, "seek") and stream.seek(0), ["WARN"]),
+            (lambda stream: [hasattr(stream, "tell") and stream.tell() for _ in range(2)], ["WARN", "WARN"]),
+            (lambda stream: hasattr(stream, "tell") and stream.seek(0), ["FAIL"]),
+        ],
+    )
+    def test_who_looks_first_whether_a_method_is_there_can_do_without(self, use: Any, verdicts: list[str]) -> None:
+        def app(environ: Any, start_response: Any) -> Any:
+            use(environ["wsgi.input"])
+            start_response("200 OK", [])
+            return [b""]
+
+        lint = Lint(app, roles=("app",))
+        list(lint(environ(**{"wsgi.input": io.BytesIO()}), start_response))
+
+        assert [(finding.rule, str(finding.verdict)) for finding in lint.findings] == [
+            ("WSGI-A43", verdict) for verdict in verdicts
+        ]
