@@ -28,7 +28,7 @@ HEARTBEAT = 5.0
 # How long the first byte of a body is waited for before the head goes without it, where the server can do that.
 HEAD_ALONE = 0.2
 
-# Times in a row that a wait without a thread may end with nothing: by then a layer further out takes empty blocks for
+# Times in a row that nobody may have waited behind an empty block: by then a layer further out takes such blocks for
 # itself instead of passing them on, and the thread has to wait.
 FRUITLESS = 3
 
@@ -42,7 +42,7 @@ class Waiter:
     __slots__ = ("_client", "_gone", "_pause", "_tries", "_until")
 
     def __init__(self, call: Call, pause: Callable[..., None]) -> None:
-        self._pause = pause
+        self._pause: Any = pause
         self._client = call.watch >= 0
         self._gone: Any = call.environ.get("wsgikit.client_gone")
         self._tries = 0
@@ -55,10 +55,12 @@ class Waiter:
         """
         if until != self._until:
             self._until, self._tries = until, 0
-        else:  # the same wait goes on
+        elif self._client and self._gone:  # the same wait goes on
+            raise Disconnected("the client has left")
+        elif not self._pause.open:
+            self._tries = 0
+        else:
             self._tries += 1
-            if self._client and self._gone:
-                raise Disconnected("the client has left")
             if self._tries > FRUITLESS:
                 self._tries = 0
                 return False

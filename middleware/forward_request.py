@@ -153,6 +153,10 @@ class Call:
             and environ.get("HTTP_EXPECT", "").lower() == "100-continue"
         )
 
+    def left(self) -> bool:
+        """Whether the client has gone meanwhile, as far as that matters."""
+        return self.watch >= 0 and bool(self.environ["wsgikit.client_gone"])
+
     def request(self, origin: Origin) -> Request:
         """The request for one endpoint."""
         host = origin.authority if self._settings.host == "upstream" else self._host

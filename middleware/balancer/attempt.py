@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wsgikit.errors import UpstreamError
 from wsgikit.middleware.balancer import board as cells
-from wsgikit.middleware.balancer.waiting import LOOK, Place, has_left
+from wsgikit.middleware.balancer.waiting import Place
 
 if TYPE_CHECKING:
     from wsgikit.client.client import Pending
@@ -54,7 +54,7 @@ class Attempt:
         self._place = place = upstream.waiting.enter(descriptor=True)
         if place is None:
             raise upstream.nobody()
-        self.fd, self.until = place.fd, monotonic() + LOOK
+        self.fd, self.until = place.fd, place.look_by()
 
     def look(self, *, wait: bool = False) -> Reply | None:
         """The answer, None while there is none; `wait` for it, in this thread. Errors as `Upstream.send`."""
@@ -115,8 +115,8 @@ class Attempt:
 
     def _has_left_queue(self, place: Place, wait: bool) -> bool:
         """Send what has waited for an endpoint, if there is one now. Unavailable: its time is over."""
-        upstream, environ = self._upstream, self._call.environ
-        choose, gone = partial(upstream.choose, environ, []), partial(has_left, environ)
+        upstream, gone = self._upstream, self._call.left
+        choose = partial(upstream.choose, self._call.environ, [])
         called = place.called()
         endpoint = upstream.waiting.wait(place, choose, gone) if wait else place.attempt(choose)
         if endpoint is not None:
@@ -129,7 +129,7 @@ class Attempt:
             self.desert()
             raise upstream.nobody()
         if called or now >= self.until:
-            self.until = now + LOOK
+            self.until = place.look_by()
         return False
 
     def _recover(self, endpoint: Endpoint, error: UpstreamError) -> Reply:

@@ -27,7 +27,7 @@ from wsgikit.middleware.balancer.lanes import Lanes
 from wsgikit.middleware.balancer.roster import Fit, Roster
 from wsgikit.middleware.balancer.settings import Policy
 from wsgikit.middleware.balancer.sticky import Sticky
-from wsgikit.middleware.balancer.waiting import Waiting, has_left
+from wsgikit.middleware.balancer.waiting import Waiting
 
 if TYPE_CHECKING:
     from wsgikit.middleware.forward_request import Call
@@ -143,8 +143,7 @@ class Upstream:
         """An endpoint with one more request in flight. Unavailable: nobody may have it."""
         endpoint = self.find(call, asked)
         if endpoint is None:
-            environ = call.environ
-            endpoint = self.waiting.until(partial(self.choose, environ, asked), partial(has_left, environ))
+            endpoint = self.waiting.until(partial(self.choose, call.environ, asked), call.left)
         if endpoint is None:
             raise self.nobody()
         return endpoint

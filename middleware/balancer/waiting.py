@@ -1,7 +1,7 @@
 """Waiting for an endpoint while all have as many requests as they may.
 
 Bounded in number and time; those that wait are served in their order, in one worker. An endpoint that another worker
-lets go of cannot wake us, so that a waiting request also looks again every `LOOK` seconds.
+lets go of cannot wake us, so that the first one also looks again every `LOOK` seconds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -21,34 +21,37 @@ LOOK = 0.02
 class Place:
     """One request's place in the queue. `fd` is a descriptor that is readable when it is its turn to try."""
 
-    __slots__ = ("_waiting", "deadline", "fd", "turn")
+    __slots__ = ("_lock", "_waiting", "deadline", "fd", "turn")
 
     def __init__(self, waiting: Waiting, deadline: float, fd: int) -> None:
         self._waiting = waiting
         self.deadline = deadline
         self.fd = fd
         self.turn = threading.Event()
+        self._lock = threading.Lock()  # who calls must not write to what has been closed, and is another file by now
 
     def call(self) -> None:
         """It is its turn."""
         self.turn.set()
-        if self.fd >= 0:
-            try:
+        with self._lock:
+            if self.fd >= 0:
                 os.eventfd_write(self.fd, 1)
-            except OSError:
-                pass  # it has just left
 
     def called(self) -> bool:
         """Whether `call` was called since it was asked last."""
-        if not self.turn.is_set():
-            return False
+        called = self.turn.is_set()
         self.turn.clear()
         if self.fd >= 0:
             try:
-                os.eventfd_read(self.fd)
+                os.eventfd_read(self.fd)  # whatever `turn` says: `call` may be between the two
+                called = True
             except BlockingIOError:
-                pass  # it was read already, together with the call before
-        return True
+                pass
+        return called
+
+    def look_by(self) -> float:
+        """Monotonic seconds at which to try by itself: often for the first one, who is told when it becomes that."""
+        return monotonic() + LOOK if self._waiting.first() is self else self.deadline
 
     def attempt(self, attempt: Callable[[], T | None]) -> T | None:
         """What `attempt` gives, for the first in the queue."""
@@ -57,9 +60,10 @@ class Place:
     def leave(self) -> None:
         """Give the place up. May be called twice."""
         self._waiting.remove(self)
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
+        with self._lock:
+            fd, self.fd = self.fd, -1
+            if fd >= 0:
+                os.close(fd)
 
 
 class Waiting:
@@ -120,8 +124,3 @@ class Waiting:
         place = self.first()
         if place is not None:
             place.call()
-
-
-def has_left(environ: dict[str, Any]) -> bool:
-    """Whether the client of this request has gone meanwhile."""
-    return bool(environ.get("wsgikit.client_gone"))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from scripted_upstream import Gone, Peer, Received, ScriptedUpstream, ok
 
+from wsgikit.errors import PeerTimeout
 from wsgikit.testing import RawClient, ServerProcess
 
 APPS = Path(__file__).parent / "apps"
@@ -204,3 +205,50 @@ def test_a_stale_connection_is_replaced(gate: Gate) -> None:
         for _ in range(4):
             client.send(GET % b"again")
             assert client.read_response().body == b"once"
+
+
+LINE = b"HTTP/1.1 200 OK\r\n"
+INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "rest"),
+    [([LINE[n : n + 1] for n in range(len(LINE))], b""), (8 * [INTERIM], LINE)],
+    ids=["bytes", "interim"],
+)
+def test_a_head_that_comes_in_pieces_holds_no_thread(pieces: list[bytes], rest: bytes) -> None:
+    finished, begun = threading.Event(), threading.Semaphore(0)
+
+    def slow(peer: Peer) -> None:
+        peer.read_request()
+        for piece in pieces:
+            peer.send(piece)
+            time.sleep(0.02)  # so that they are read one by one
+        begun.release()
+        finished.wait(10)
+        peer.send(rest + b"Content-Length: 2\r\n\r\nhi")
+
+    with ScriptedUpstream(slow) as up, two_threads({"to": up.url}) as server, ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(server.address)) for _ in range(4)]
+        for client in clients:
+            client.send(GET % b"slow")
+        for _ in clients:
+            assert begun.acquire(timeout=10)
+        with RawClient(server.address) as other:
+            other.send(GET % b"-/status/json")
+            assert other.read_response(timeout=5).status == 200
+        finished.set()
+        assert {client.read_response().body for client in clients} == {b"hi"}
+
+
+def test_a_client_that_ended_its_side_keeps_its_place_if_it_may(gate: Gate, upstream: ScriptedUpstream) -> None:
+    options = {"endpoints": [f"{upstream.url} max_connections=1"], "queue_timeout": 10, "half_close": "stay"}
+    with two_threads(options) as server, RawClient(server.address) as first, RawClient(server.address) as second:
+        first.send(GET % b"slow")
+        wait_for(lambda: len(upstream.requests) == 1)
+        second.send(GET % b"slow")
+        second.half_close()
+        with pytest.raises(PeerTimeout):
+            second.receive(0.3)  # many looks of the first in the queue
+        gate.opened.set()
+        assert [client.read_response().body for client in (first, second)] == [b"late"] * 2

@@ -161,10 +161,14 @@ class HttpProtocol:
 
     def close(self) -> None:
         """The connection is closed: let go of what a request has left behind."""
-        if self.paused is not None and self.exchange is not None:
-            self._abandon(self.paused, self.exchange)
+        self.abandon()
         if self.body is not None:
             self.body.discard()
+
+    def abandon(self) -> None:
+        """End an app that has paused; nothing where there is none."""
+        if self.paused is not None and self.exchange is not None:
+            self._abandon(self.paused, self.exchange)
 
     def rest(self) -> None:
         """Nothing has come for a while: let go of what only saves time."""

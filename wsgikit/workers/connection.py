@@ -105,7 +105,9 @@ class Connection(Sender):
 
     def _go_on(self, member: Member) -> None:
         """The client has taken all that waited for it, or is gone."""
-        if self.gone:
+        if self.action == Action.PAUSE:
+            self._wait(member)
+        elif self.gone:
             self.destroy()
         elif self.action == Action.READ and not self.protocol.idle:  # it was a 100 (Continue) that waited
             self._wait_for_rest()
@@ -135,14 +137,13 @@ class Connection(Sender):
         while True:
             if action == Action.RUN:
                 action = self._run(member, self.protocol.run)
+            if self.contended and not self.flushed(action):
+                return
             if action == Action.PAUSE:
                 self._wait(member)
                 return
-            if self.contended:
-                if not self.flushed(action):
-                    return
-                if self.gone:
-                    action = Action.CLOSE
+            if self.gone:
+                action = Action.CLOSE
             if action == Action.READ:
                 self._keep()
                 return
@@ -197,6 +198,10 @@ class Connection(Sender):
     def _wait(self, member: Member) -> None:
         """The app waits for a descriptor, and nothing is left to be sent: give the thread to others."""
         wish, worker = self.pauses, self.worker
+        if self.gone:
+            self._run(member, self._abandon)
+            self.destroy()
+            return
         self.stage = PAUSED
         self.deadline = inf  # the wait has its own
         if wish is None or not member.leads:  # who leads is to begin it, so that nobody polls meanwhile
@@ -210,11 +215,11 @@ class Connection(Sender):
         except (OSError, ValueError):  # no such descriptor, or a file: the app sees for itself
             worker.queue(self, member)
             return
-        worker.parked[wait.fd] = wait
-        worker.housekeeping.expect(wish.until)
         worker.parked[self.fd] = self
         if wish.client:
             worker.poller.arm(self.fd, LEFT)
+        worker.parked[wait.fd] = wait  # last: it may end at once, and then has to find the connection
+        worker.housekeeping.expect(wish.until)
 
     def _on_pause(self, member: Member) -> None:
         """The calling thread, which owns the connection, begins the wait or ends it."""
@@ -229,6 +234,10 @@ class Connection(Sender):
     def _resume(self, _: float) -> int:
         action: int = self.protocol.resume()
         return action
+
+    def _abandon(self, _: float) -> int:
+        self.protocol.abandon()
+        return Action.CLOSE
 
     def _forget_wait(self) -> None:
         wait, self.waits = self.waits, None
@@ -257,7 +266,7 @@ class Connection(Sender):
         if self.client_gone is None:
             self.client_gone = ClientGone(self.stream.sock)
             if self.worker.pausable:
-                self.pauses = Pause(self)
+                self.pauses = Pause()
         environ["wsgikit.client_gone"] = self.client_gone
         if self.pauses is not None:
             self.pauses.fd = -1  # what an app has wished and never waited for ends with its request
@@ -374,12 +383,19 @@ class Connection(Sender):
                 self.abort()
                 if self.busy:
                     return  # the app's thread finds out at its next block
-            self.destroy()
+            if self.action == Action.PAUSE:
+                self.deadline = inf
+                self.worker.queue(self, member)  # its app is to be told, and not by who keeps time
+            else:
+                self.destroy()
         elif self.stage != LINGERING and self._unread():
             self.deadline = monotonic() + _AGAIN  # it is us who are late, not the client
             self.park(READ)
         elif self.stage == OPEN:
             self.proceed(member, self.protocol.expire())
+        elif self.stage in (QUEUED, PAUSED):
+            self.deadline = inf  # these have none: it went on while a stop looked for idle connections
+            self.worker.queue(self, member)
         else:
             self.destroy()
 

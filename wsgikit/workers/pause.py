@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import Container
 from contextvars import copy_context
-from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
@@ -26,10 +25,9 @@ if TYPE_CHECKING:
 class Pause:
     """What apps call. One object a connection, whose requests share a context as they would share a thread's."""
 
-    __slots__ = ("_connection", "client", "context", "fd", "until")
+    __slots__ = ("client", "context", "fd", "until")
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self) -> None:
         self.context = copy_context()
         self.fd = -1
         self.until = 0.0
@@ -38,18 +36,19 @@ class Pause:
     def __call__(self, fd: int, seconds: float, *, client: bool = True) -> None:
         """Have the server wait after the next block, if that is empty: until `fd` is readable or `seconds` are over.
 
-        `client`: or until the client has ended its side. The iteration may go on in another thread, and at once where
-        a layer further out asks for more by itself, or bytes wait for the client: look, and be ready to find nothing.
-        A wish holds until it is fulfilled; `pause(-1, 0)` takes it back, and must be called before `fd` is closed or
-        used for something else.
+        `client`: or until the client has ended its side. What waits to be sent goes first. The iteration may go on in
+        another thread, and at once where a layer further out asks for more by itself (`open` tells): look, and be ready
+        to find nothing. A wish holds until it is fulfilled; `pause(-1, 0)` takes it back, and must be called before
+        `fd` is closed or used for something else.
         """
         self.fd = fd
         self.until = monotonic() + seconds
         self.client = client
 
-    def wanted(self) -> bool:
-        """See `wsgi.exchange.Pause`. A client that has bytes to take comes first: its queue is to be drained."""
-        return self.fd >= 0 and self._connection.settled()
+    @property
+    def open(self) -> bool:
+        """Whether there is a wish that nobody has begun to fulfil."""
+        return self.fd >= 0
 
 
 class Wait:
@@ -66,8 +65,9 @@ class Wait:
         self.owned = False
 
     def stand_alone(self, others: Container[int]) -> None:
-        """Where somebody waits for this descriptor already, use a duplicate: a number stands for one wait. OSError."""
-        if self.fd in others:
+        """Where somebody waits for this descriptor already, be it the client's, use a duplicate: a number stands for
+        one wait. OSError."""
+        if self.fd in others or self.fd == self.connection.fd:
             self.fd = os.dup(self.fd)
             self.owned = True
 
@@ -89,15 +89,20 @@ class Wait:
         """Nothing is kept here that could be let go of."""
 
     def serve(self, member: Member) -> None:
-        """The descriptor is readable, or the time is over: go on, unless the client was first."""
-        connection = self.connection
-        if connection.worker.parked.pop(connection.fd, None) is connection:
-            connection.serve(member)
+        """The descriptor is readable: go on, unless the client was first."""
+        taken = self.connection.worker.parked.pop(self.connection.fd, None)
+        if taken is not None:
+            taken.serve(member)
 
     def expire(self, member: Member) -> None:
-        """The deadline has passed. Housekeeping does not serve: a thread of the worker is to go on."""
-        self.deadline = inf
-        self.connection.worker.queue(self, member)
+        """The deadline has passed. Housekeeping does not serve: a thread of the worker is to go on.
+
+        With the connection: this entry must not come back into the table, whose number may be another's by then.
+        """
+        worker = self.connection.worker
+        taken = worker.parked.pop(self.connection.fd, None)
+        if taken is not None:
+            worker.queue(taken, member)
 
     def destroy(self) -> None:
         """Something went wrong in wsgikit itself."""

@@ -199,15 +199,6 @@ class Sender:
             self.contended = False
             return True
 
-    def settled(self) -> bool:
-        """Whether all was sent, says the app's thread. Then nobody else touches the connection until it sends more."""
-        if self.contended:
-            with self.output.lock:
-                if self.output or self.armed or self.gone:
-                    return False
-                self.contended = False
-        return True
-
     def flushed(self, action: int) -> bool:
         """The app's thread is done. True: so is the queue, and the caller goes on; else the poller will do `action`."""
         with self.output.lock:

@@ -41,8 +41,9 @@ class Pause(Protocol):
     def context(self) -> Context:
         """What the app runs in, whichever threads that are."""
 
-    def wanted(self) -> bool:
-        """Whether the iteration is to wait, now that an empty block has come."""
+    @property
+    def open(self) -> bool:
+        """Whether the iteration is to wait, once an empty block has come."""
 
 
 class Lines:

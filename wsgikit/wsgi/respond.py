@@ -124,10 +124,12 @@ def _iterate(blocks: Iterator[bytes], exchange: Exchange) -> bool:
     send, pause = exchange.send, exchange.pause
     for block in blocks:
         send(block)
-        if not block and pause is not None and pause.wanted():
-            return True
         if exchange.satisfied():
             break
+        if not block and pause is not None and pause.open:
+            if exchange.dead:  # past its deadline just as it came back: nobody is there to wait for
+                raise Disconnected("the request was given up")
+            return True
     exchange.finish()
     return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 
@@ -264,6 +265,48 @@ def test_the_first_in_the_queue_is_the_first_out() -> None:
         thread.join()
     assert order == [0, 1, 2, 3]
     assert len(waiting) == 0
+
+
+def test_a_place_hears_a_call_also_between_its_two_halves() -> None:
+    """`call` sets the turn, then writes; who has looked in between must not find the descriptor readable for ever."""
+    place = Waiting(most=1, seconds=5).enter(descriptor=True)
+    assert place is not None
+    os.eventfd_write(place.fd, 1)
+    assert place.called()
+    assert not place.called()
+    place.call()
+    assert place.called()
+    assert not select.select([place.fd], [], [], 0)[0]
+    place.leave()
+
+
+def test_a_call_does_not_write_to_what_has_taken_a_places_number() -> None:
+    place = Waiting(most=1, seconds=5).enter(descriptor=True)
+    assert place is not None
+    with place._lock:  # the call is about to write
+        caller = threading.Thread(target=place.call)
+        caller.start()
+        number, place.fd = place.fd, -1
+        read, write = os.pipe2(os.O_NONBLOCK)
+        os.dup2(write, number)
+    caller.join()
+    with pytest.raises(BlockingIOError):
+        os.read(read, 8)
+    for fd in (read, write, number):
+        os.close(fd)
+
+
+def test_only_the_first_in_the_queue_looks_often() -> None:
+    waiting = Waiting(most=2, seconds=5)
+    first, second = waiting.enter(descriptor=True), waiting.enter(descriptor=True)
+    assert first is not None
+    assert second is not None
+    assert first.look_by() < time.monotonic() + 1
+    assert second.look_by() == second.deadline
+    first.leave()
+    assert second.called()
+    assert second.look_by() < time.monotonic() + 1
+    second.leave()
 
 
 def test_waiting_is_bounded_in_number_and_time() -> None:

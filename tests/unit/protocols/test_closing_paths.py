@@ -11,6 +11,7 @@ import pytest
 from paper_link import PaperLink
 
 from wsgikit.protocols import Action
+from wsgikit.workers.pause import Pause
 from wsgikit.wsgi.respond import RequestTimeout
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -174,4 +175,23 @@ def test_an_app_that_waits_for_its_deadline_in_close_is_left_alone_until_then() 
     assert link.take(GET) == Action.LINGER
     assert link.sent.startswith(b"HTTP/1.1 504 ")
     assert b"late" not in link.sent
+    assert notes == ["close"]
+
+
+def test_an_app_that_pauses_just_as_its_deadline_strikes_is_closed_at_once() -> None:
+    """The 504 is out, and the exception was taken back: there is nobody to wait for."""
+    notes: list[str] = []
+
+    def blocks() -> Iterator[bytes]:
+        link.pauses.fd = 0  # a wish
+        yield b""
+        notes.append("asked again")
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Body:
+        return Body(notes, blocks)
+
+    link = PaperLink(app, strikes=3, timeout=1.0)  # as it leaves its first block
+    link.pauses = Pause()
+    assert link.take(GET) != Action.PAUSE
+    assert link.sent.startswith(b"HTTP/1.1 504")
     assert notes == ["close"]

@@ -11,10 +11,14 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from embedded_worker import Embedded
+from embedded_worker import Embedded, connect
 
 from wsgikit.testing import RawClient
 from wsgikit.workers import Worker
+from wsgikit.workers.connection import PAUSED
+from wsgikit.workers.member import Member
+from wsgikit.workers.pause import Wait
+from wsgikit.workers.poller import READ
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
@@ -246,3 +250,106 @@ def test_what_ends_a_wait_first_has_it_alone(embedded: Embedded) -> None:
             assert [client.read_response().body for client in clients[2:]] == [b"done"] * 3
     wait_for(lambda: len(ended) == 100)
     wait_for(lambda: not worker.parked)
+
+
+def test_a_client_that_reads_nothing_holds_no_thread_once_its_app_pauses(embedded: Embedded, pipe: Pipe) -> None:
+    big = b"x" * 8_000_000
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/big":
+            yield big
+            environ["wsgikit.pause"](pipe.read, 20.0)
+            pipe.begun.release()
+            yield b""
+            yield os.read(pipe.read, 1)
+
+    _, address = serve(embedded, app, threads=1)
+    with RawClient(address) as reader, RawClient(address) as other:
+        reader.send(GET.replace(b"/ ", b"/big "))
+        assert pipe.begun.acquire(timeout=10)
+        other.send(GET)
+        assert other.read_response().body == b""
+        os.write(pipe.write, b"y")
+        assert reader.read_response(timeout=20).body == big + b"y"
+        reader.send(GET)
+        assert reader.read_response().body == b""
+
+
+def test_a_client_that_takes_nothing_for_too_long_ends_a_pause(embedded: Embedded, pipe: Pipe) -> None:
+    threads: list[str] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        try:
+            yield b"x" * 8_000_000
+            environ["wsgikit.pause"](pipe.read, 20.0)
+            yield b""
+        finally:
+            threads.append(threading.current_thread().name)
+
+    worker, address = serve(embedded, app, threads=1, send_timeout=0.2)
+    with RawClient(address) as client:
+        client.send(GET)
+        wait_for(lambda: bool(threads))
+        assert threads == ["wsgikit-1"]  # not the one that keeps time for all
+        wait_for(lambda: not worker.open and not worker.parked)
+
+
+def test_an_app_may_wait_for_its_clients_own_descriptor(embedded: Embedded, pipe: Pipe) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        begun = time.monotonic()
+        environ["wsgikit.pause"](environ["wsgikit.client_gone"].fileno(), float(environ["QUERY_STRING"]))
+        pipe.begun.release()
+        yield b""
+        start_response("200 OK", [])
+        yield b"late" if time.monotonic() - begun > 5 else b"soon"
+
+    worker, address = serve(embedded, app, threads=2)
+    with RawClient(address) as client:
+        client.send(GET.replace(b"/ ", b"/?20 "))
+        assert pipe.begun.acquire(timeout=10)
+        client.send(GET.replace(b"/ ", b"/?0.05 "))  # the next request is what it waits for; that one gets nothing
+        assert [client.read_response(timeout=4).body for _ in range(2)] == [b"soon"] * 2
+    wait_for(lambda: not worker.open and not worker.parked)
+
+
+def test_a_response_that_is_complete_waits_for_nothing(embedded: Embedded, pipe: Pipe) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", "2")])
+        environ["wsgikit.flush_head"]()
+        environ["wsgikit.pause"](pipe.read, 20.0)
+        yield b""
+
+    _, address = serve(embedded, app, threads=2)
+    with RawClient(address) as client:
+        client.send(2 * GET.replace(b"GET", b"HEAD"))
+        assert [client.read_response("HEAD", timeout=4).status for _ in range(2)] == [200, 200]
+
+
+def test_a_time_that_is_over_puts_nothing_back_under_its_number(embedded: Embedded) -> None:
+    """Housekeeping may be late: the descriptor has been closed, and its number is a new connection's."""
+    with ExitStack() as stack:
+        worker = embedded.still()
+        waiting, _ = connect(worker, stack)
+        new, _ = connect(worker, stack)
+        member = Member()
+        wait = Wait(waiting, new.fd, 0.0)
+        worker.watch(new, READ)
+        worker.watch(waiting, READ)
+        wait.expire(member)
+        assert worker.parked == {new.fd: new, waiting.fd: waiting}
+        assert list(worker.queued) == [waiting.fd]
+        worker.parked.pop(waiting.fd)  # somebody serves it
+        wait.expire(member)
+        assert worker.parked == {new.fd: new}
+
+
+def test_a_stop_that_takes_a_paused_connection_for_an_idle_one_gives_it_back(embedded: Embedded) -> None:
+    with ExitStack() as stack:
+        worker = embedded.still()
+        connection, _ = connect(worker, stack)
+        connection.stage = PAUSED
+        connection.expire(Member())
+        assert connection.fd >= 0
+        assert worker.parked == {connection.fd: connection}
