@@ -155,7 +155,10 @@ def _no_module(name: str, missing: str) -> str:
         places = sys.path[:1]
         where = f"in {places[0] or os.getcwd()!r} nor anywhere else on the path" if places else "on the path"
     whole = "" if missing == name else f" (for {name!r})"
-    near = nearest(last, (found.name for found in pkgutil.iter_modules(places or None)))
+    if parent and hasattr(sys.modules.get(parent), last):
+        return f"no module {last!r}{whole} {where}; did you mean '{parent}:{last}'?"
+    modules = () if parent and not places else pkgutil.iter_modules(places or None)
+    near = nearest(last, (found.name for found in modules))
     return f"no module {last!r}{whole} {where}{near}"
 
 

@@ -7,6 +7,7 @@ their library when they are made.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wsgikit.errors import ConfigError
@@ -89,6 +90,8 @@ def make_engine(name: str, policy: Policy, *, copies: int = 16, html: str = "lib
 
     copies: how many threads can use one stylesheet at once; html: what builds trees of HTML, "libxml2" or "html5lib".
     """
+    if name in ENGINES and not find_spec("lxml"):
+        raise ConfigError("XSLT needs lxml: pip install lxml")
     if name == "lxml":
         from wsgikit.middleware.xslt.lxml_engine import LxmlEngine
 

@@ -85,6 +85,10 @@ def test_a_good_middleware_is_clean(folder: Path) -> None:
     assert "SKIP         WSGI-M21" in done.stdout
 
 
+def test_short_names_are_known(folder: Path) -> None:
+    assert run(folder, "request-id", "--select", "WSGI-M06").returncode == 0
+
+
 def test_options_reach_the_factory(folder: Path) -> None:
     assert run(folder, "layers:Good", "--set", "name=X Broken").returncode == 1
     assert run(folder, "layers:Good", "--set", "name='X-Fine'").returncode == 0
@@ -124,6 +128,7 @@ def test_a_middleware_that_does_not_call_the_app_is_led_to_it(folder: Path) -> N
         ("layers:hanging", "was not answered within 0.5 s", 3),
         ("layers:raising", "the middleware raised RuntimeError: broken around a correct app", 1),
         ("layers:nothing", "made NoneType, which cannot be called", 3),
+        ("wsgiref.simple_server:demo_app", "is it an app? Then: wsgikit check app", 3),
         ("layers:missing", "has no attribute 'missing'", 3),
     ],
 )

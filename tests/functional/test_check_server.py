@@ -193,7 +193,7 @@ def test_an_app_that_does_not_import_is_shown_with_the_servers_words(tmp_path: P
 
 
 def test_usage_errors() -> None:
-    assert check("--", "no-such-program-anywhere").returncode == 3
+    assert check("--", "no-such-program-anywhere", "{port}").returncode == 3
     wrong = ([], ["--url", "ftp://x"], ["--url", "http://127.0.0.1:1", "--", "x"], ["--select", "S999", "--", "x"],
              ["--lanes", "0", "--", "x"], ["--output", "nothing=x", "--", "x"])  # fmt: skip
     for arguments in wrong:
@@ -201,6 +201,24 @@ def test_usage_errors() -> None:
         assert done.returncode == 2, arguments
         assert done.stderr.count("\n") <= 2
     assert check("--url", f"http://127.0.0.1:{free_port()}").returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            ["gunicorn", "-b", "{host}:{port}", "{app}"],
+            "unknown argument '-b': the server's own command goes behind `--`",
+        ),
+        (["--formt", "json", "--", "x"], "unknown argument '--formt'; did you mean '--format'?"),
+        (["--", "gunicorn", "shop:app"], "has neither {port} nor {socket}"),
+        (["http://127.0.0.1:8000/"], "write --url http://127.0.0.1:8000/"),
+    ],
+)
+def test_a_command_that_cannot_work_is_refused_at_once(typed: list[str], said: str) -> None:
+    done = check(*typed)
+    assert done.returncode == 2
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

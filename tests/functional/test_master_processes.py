@@ -537,7 +537,7 @@ def test_ttin_and_ttou_change_the_number_until_hup(either: Served) -> None:
     either.signal(signal.SIGTTIN)
     until(lambda: len(either.pids()) == 2, lambda: "two workers", either.process)
     either.signal(signal.SIGHUP)
-    either.wait_for_log("reloaded: 1 workers")
+    either.wait_for_log("reloaded: 1 worker is ready")
     until(lambda: len(either.pids()) == 1, lambda: "one worker", either.process)
 
 

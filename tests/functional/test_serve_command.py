@@ -199,12 +199,13 @@ def test_an_app_that_raises_ends_the_start_with_its_own_frames(folder: Path) -> 
     [
         (["site_x:app", "--threads", "many"], "wsgikit: command line: --threads = 'many': must be a whole number"),
         (["site_x:app", "--worker-class", "gthread"], "unknown argument '--worker-class': all workers are threads"),
+        (["site_x:app", "--host", "0.0.0.0", "--port", "80"], "unknown argument '--host': write --bind HOST:PORT"),
         (["site_x:app", "--trheads", "4"], "unknown argument '--trheads'; did you mean '--threads'?"),
         (["site_x:app", "-b", "nowhere:port"], "bind 'nowhere:port'"),
         (["site_x:app", "--mount", "shop"], "command line: --mount 'shop': write /path=package.module:app"),
         (["site_x:app", "--keyfile", "site_x.py"], "keyfile has no use without certfile"),
         (["site_x:app", "--certfile", "nothing.pem"], "there is no file"),
-        ([], "nothing to serve: there is no wsgikit.toml here; name an app: wsgikit serve package.module:app"),
+        ([], "nothing to serve: there is no wsgikit.toml here; name an app, package.module:app"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(folder: Path, typed: list[str], said: str) -> None:

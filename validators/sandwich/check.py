@@ -60,6 +60,8 @@ def _make_once(bench: Bench) -> None:
     try:
         made = bench.make(lambda environ, start_response: [])
     except TypeError as error:
-        raise ConfigError(f"{bench.target}: cannot be called with an app: {error}; see --set") from error
+        raise ConfigError(
+            f"{bench.target}: cannot be called with an app: {error}; see --set; is it an app? Then: wsgikit check app"
+        ) from error
     if not callable(made):
         raise ConfigError(f"{bench.target}: made {type(made).__name__}, which cannot be called")

@@ -70,7 +70,7 @@ def check_something_to_serve(config: Config, app: App | None = None) -> None:
     if config.mounts or config.routes or config.get("app") or app is not None:
         return
     where = f"{config.file.name} has no [[mount]] and no app" if config.file else "there is no wsgikit.toml here"
-    raise ConfigError(f"nothing to serve: {where}; name an app: wsgikit serve package.module:app")
+    raise ConfigError(f"nothing to serve: {where}; name an app, package.module:app")
 
 
 def _plain(config: Config, app: App | None) -> App:

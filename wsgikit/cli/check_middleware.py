@@ -23,7 +23,7 @@ factory is called as factory(app, **options)."""
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("factory", metavar="MODULE:FACTORY", help="what makes the middleware: a class or a function")
+    parser.add_argument("factory", metavar="MODULE:FACTORY", help="what makes the middleware, or a short name of ours")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the factory, a Python literal"
     )
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     check_options(options)
     job = Job(
         kind="middleware",
-        target=options.factory,
+        target=_factory(options.factory),
         settings=settings_from(options),
         profile=options.profile,
         patience=positive(options.patience, "--patience"),
@@ -51,6 +51,15 @@ def run(options: argparse.Namespace) -> int:
     with Progress(sys.stderr) as progress:
         report = supervise(job, progress)
     return publish(report, options)
+
+
+def _factory(name: str) -> str:
+    """What `[[mount.use]]` knows as `compress` is meant here by that name as well."""
+    if ":" in name:
+        return name
+    from wsgikit.middleware import NAMES
+
+    return NAMES.get(name.replace("_", "-"), name)
 
 
 def settings_from(options: argparse.Namespace) -> MiddlewareSettings:

@@ -25,6 +25,10 @@ app saw as well as on what the client saw. In the command {host}, {port} and {ap
   wsgikit check server -- gunicorn -b {host}:{port} {app}
   wsgikit check server --url http://127.0.0.1:8000 --probe-dir probe"""
 
+HINTS = {
+    "": "the server's own command goes behind `--`, as in: wsgikit check server -- gunicorn -b {host}:{port} {app}"
+}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
@@ -45,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     if options.write_probe:
         return _write(options.write_probe)
     check_options(options)
+    _check_command(options.command)
     target = Target(
         command=tuple(options.command),
         url=options.url,
@@ -65,6 +70,18 @@ def run(options: argparse.Namespace) -> int:
     with Progress(sys.stderr) as progress:
         report = check(target, plan, lambda done, total, last: progress(_line(done, total, last)))
     return publish(report, options)
+
+
+def _check_command(command: list[str]) -> None:
+    """What would only show after a wait for a server that listens elsewhere. ConfigError."""
+    text = " ".join(command)
+    if text.startswith(("http://", "https://")):
+        raise ConfigError(f"{command[0]} is no command; for a server that runs already write --url {command[0]}")
+    if command and "{port}" not in text and "{socket}" not in text:
+        raise ConfigError(
+            f"the command {text!r} has neither {{port}} nor {{socket}}: where it shall listen is chosen here; "
+            "write it like `gunicorn -b {host}:{port} {app}`"
+        )
 
 
 def _line(done: int, total: int, last: Finding) -> str:

@@ -51,9 +51,10 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             flag = unknown[1].partition("=")[0]
             hint = self.hints.get(flag)
-            message = f"unknown argument {flag!r}" + (
-                f": {hint}" if hint else nearest(flag, self._option_string_actions)
-            )
+            near = "" if hint else nearest(flag, self._option_string_actions)
+            # a command's hint for flags that are near to none of its own
+            hint = hint or ("" if near else self.hints.get("", ""))
+            message = f"unknown argument {flag!r}" + (f": {hint}" if hint else near)
         sys.stderr.write(f"{self.prog}: {message}\nsee {self.prog} --help\n")
         raise SystemExit(USAGE)
 

@@ -23,7 +23,8 @@ HELP = """Serve WSGI apps over HTTP/1.1.
 APP is package.module:name, a factory package.module:create(), or package.module with an `application` or `app`.
 Every option can also stand in wsgikit.toml and in the environment; docs/options.md tells how."""
 
-# what Gunicorn's users may type, and what there is instead
+_BIND = "write --bind HOST:PORT, or --bind unix:PATH"
+# what users of Gunicorn and of other servers may type, and what there is instead
 HINTS = {
     "-k": "all workers are threads that share a poller; see --threads",
     "--worker-class": "all workers are threads that share a poller; see --threads",
@@ -33,6 +34,10 @@ HINTS = {
     "--worker-tmp-dir": "heartbeats are in shared memory; temporary files go to --spool-dir",
     "--paste": "name the file in place of the app: wsgikit serve production.ini",
     "--capture-output": "standard output is left alone",
+    "--check-config": "test the configuration by `wsgikit check config`",
+    "--print-config": "test the configuration by `wsgikit check config`",
+    "--log-config": "records go through logging; see docs/logging.md",
+    **dict.fromkeys(("--host", "--port", "--listen", "--http", "--http-socket", "--socket", "--unix-socket"), _BIND),
 }
 
 

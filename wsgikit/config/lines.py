@@ -30,7 +30,8 @@ def lines_of(text: str) -> dict[Way, int]:
         statement, length = _statement(rows, at)
         if header and statement is not None:
             here = _enter(statement, header[1] == "[[", counts)
-            found.setdefault(here, at + 1)
+            for depth in range(1, len(here) + 1):
+                found.setdefault(here[:depth], at + 1)
         elif statement is not None:
             _note(statement, here, at + 1, found)
         at += length

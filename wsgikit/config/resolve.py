@@ -128,6 +128,12 @@ class _Reading:
         for name, value in self.file.top.items():
             if name in BY_NAME:
                 yield name, Given(value, "file", name, file=self.file, way=(name,))
+            elif name == "tool":
+                self.problems.add(
+                    self.file.place(name), "[tool.wsgikit] is for pyproject.toml; here options need no table"
+                )
+            elif name not in STRUCTURE and isinstance(value, dict):
+                self.problems.unknown(self.file.place(name), name, [*STRUCTURE, "env"], "table")
             elif name not in STRUCTURE:
                 self.problems.unknown(self.file.place(name), name, [*BY_NAME, *STRUCTURE], "option")
 

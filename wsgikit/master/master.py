@@ -111,7 +111,8 @@ class Master(Supervisor):
         if self.current is not None and self.current.plan.serving is not None:
             self.current.plan.serving()
         workers = sum(post.group.settings.workers for post in self.current.posts) if self.current else 0
-        log.info("%s: %d workers are ready", "started" if first else "reloaded", workers)
+        ready = "1 worker is ready" if workers == 1 else f"{workers} workers are ready"
+        log.info("%s: %s", "started" if first else "reloaded", ready)
 
     def tend(self, now: float) -> None:
         super().tend(now)

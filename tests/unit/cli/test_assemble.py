@@ -100,7 +100,7 @@ def test_a_typed_app_joins_the_mounts_at_the_root(tmp_path: Path) -> None:
 
 
 def test_nothing_to_serve_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"has no \[\[mount\]\] and no app; name an app: wsgikit serve package"):
+    with pytest.raises(ConfigError, match=r"has no \[\[mount\]\] and no app; name an app, package"):
         assemble(configured(tmp_path, ""))
     with pytest.raises(ConfigError, match=r"there is no wsgikit.toml here"):
         assemble(Sources(environ={}, file="").read())

@@ -54,5 +54,10 @@ EXPECTED = {
 }
 
 
+def test_a_table_that_is_only_part_of_a_header_has_its_line() -> None:
+    found = lines_of("a = 1\n[[mounts]]\n[tool.wsgikit]\n")
+    assert (found[("mounts",)], found[("tool",)]) == (2, 3)
+
+
 def test_what_is_not_toml_is_skipped() -> None:
     assert lines_of("this is = = not TOML\na = 1\n")[("a",)] == 2

@@ -269,3 +269,13 @@ def test_a_long_list_of_mistakes_is_cut_and_counted() -> None:
         problems.stop()
     lines = str(caught.value).split("\n")
     assert (len(lines), lines[-1]) == (26, "... and 75 more")
+
+
+def test_a_table_that_is_no_option_is_named_with_its_line(read: Read) -> None:
+    found = mistakes(read, "threads = 2\n[server]\nthreads = 3\n[[mounts]]\n[tool.wsgikit]\nthreads = 2\n")
+
+    assert found == [
+        "wsgikit.toml:2: unknown table 'server'; allowed are env, group, mount, route, tls, upstream",
+        "wsgikit.toml:4: unknown option 'mounts'; did you mean 'mount'?",
+        "wsgikit.toml:5: [tool.wsgikit] is for pyproject.toml; here options need no table",
+    ]

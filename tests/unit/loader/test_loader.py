@@ -85,6 +85,8 @@ def test_a_factory_gets_its_literal_arguments() -> None:
         ("folder/wsgi.py:app", "--chdir folder wsgi:app"),
         ("wsgi.py", "for that file: wsgi"),
         ("sitepkg_y:app", "no module 'sitepkg_y' in .*; did you mean 'sitepkg_x'"),
+        ("sitepkg_x.wsgi.application", "no module 'application' in .*; did you mean 'sitepkg_x.wsgi:application'"),
+        ("sitepkg_x.wsgi.nothing:app", "no module 'nothing' in 'sitepkg_x.wsgi', which is a module and not a package$"),
         ("sitepkg_x.wsgy:app", "no module 'wsgy' in package 'sitepkg_x'; did you mean 'wsgi'"),
         ("only_app_x.inner:app", "which is a module and not a package"),
         ("sitepkg_x.needs_other:app", "importing 'sitepkg_x.needs_other' failed: no module named 'surely_not_inst"),

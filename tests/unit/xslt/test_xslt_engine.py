@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -470,3 +471,9 @@ def test_a_method_that_the_engine_has_not(bench: Any) -> None:
         path = bench.sheet(f'<xsl:output method="{method}" xmlns:x="urn:x"/>')
         with pytest.raises(SheetError, match="this engine cannot write that; maybe engine = 'saxon'"):
             bench.run(path)
+
+
+def test_without_lxml_the_library_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    with pytest.raises(ConfigError, match="needs lxml: pip install lxml"):
+        make_engine("lxml", Policy())
