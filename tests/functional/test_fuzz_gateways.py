@@ -16,7 +16,7 @@ SEED = 21
 GOOD = format_scgi([(b"REQUEST_METHOD", b"GET"), (b"REQUEST_URI", b"/hello"), (b"PATH_INFO", b"/hello")], 0)
 
 
-@pytest.mark.parametrize("rounds", [60, pytest.param(4000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("rounds", [60, pytest.param(1500, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("name", DECODERS)
 def test_decoders(name: str, rounds: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL")
@@ -26,7 +26,7 @@ def test_decoders(name: str, rounds: int, caplog: pytest.LogCaptureFixture) -> N
     assert len(ends) > 1
 
 
-@pytest.mark.parametrize("rounds", [60, pytest.param(4000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("rounds", [60, pytest.param(1500, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("mode", ["spool", "stream"])
 def test_a_server_goes_on(serving, rounds: int, mode: str) -> None:
     """All three wires of one worker, and no memory that stays."""

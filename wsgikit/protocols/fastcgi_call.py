@@ -69,8 +69,8 @@ class FastcgiCall(GatewayCall):
     """One request. `ready`: it may run; `over`: its streams have ended, nothing more will come."""
 
     __slots__ = (
-        "channel", "data", "errors", "finished", "gone", "keep", "left", "link", "over", "params", "protocol", "queue",
-        "received", "request", "role", "seconds", "since", "spool", "watch",
+        "_claim", "channel", "data", "errors", "finished", "gone", "keep", "left", "link", "over", "params", "protocol",
+        "queue", "received", "request", "role", "seconds", "since", "spool", "watch",
     )  # fmt: skip
 
     def __init__(self, protocol: FastcgiProtocol, request: int, role: int, *, keep: bool) -> None:
@@ -93,6 +93,7 @@ class FastcgiCall(GatewayCall):
         self.gone = False  # the web server wants no answer any more
         self.left = False  # nor, most likely, does the client: what `wsgikit.client_gone` tells
         self.finished = self.over = False
+        self._claim = [None]  # whoever pops the element ends the request: its thread or a deadline
 
     # Records in, by the owner of the connection
 
@@ -295,9 +296,15 @@ class FastcgiCall(GatewayCall):
             self.protocol.condemn()
 
     def _finished_now(self) -> bool:
-        """Take the number back. False: another thread has."""
-        if self.protocol.calls.pop(self.request, None) is not self:
+        """Take the number back. False: another thread has, or this one before, and it may be another request's now."""
+        calls = self.protocol.calls
+        if calls.get(self.request) is not self:
             return False
+        try:
+            self._claim.pop()
+        except IndexError:
+            return False
+        calls.pop(self.request, None)
         self.finished = True
         return True
 

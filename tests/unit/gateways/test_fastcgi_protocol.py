@@ -458,3 +458,29 @@ def test_any_order_of_records_leaves_nothing_behind(records) -> None:
     carriage.run_all()
     assert not protocol.calls
     assert not protocol.incomplete
+
+
+class Eager(Carriage):
+    """A web server that is so quick that its next request, of the same number, is read before the thread of the one
+    before has come back from sending the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next: list[bytes] = []
+        self.protocol: Any = None
+
+    def send(self, data: bytes) -> None:
+        super().send(data)
+        if self.next and self.answers[1].end is not None:
+            self.protocol.receive(self.next.pop())
+
+
+def test_a_number_that_is_used_again_at_once_is_another_requests() -> None:
+    protocol, _ = make()
+    protocol.link = link = Eager()
+    link.protocol = protocol
+    link.next = [peer.request("/environ", 1)]
+    protocol.receive(peer.request("/", 1))
+    link.run_all()
+    assert link.answers[1].ends == 2
+    assert protocol.idle
