@@ -34,6 +34,8 @@ _MARKER = (
     "judged; strict=True is --wsgi-strict for one test"
 )
 
+_WATCHES: pytest.StashKey[list[Watch]] = pytest.StashKey()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--wsgi-strict` and its ini twin."""
@@ -51,21 +53,24 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Watch the test clients while a strict test runs, and fail it for what its apps did."""
     __tracebackhide__ = True
+    watches = item.stash.get(_WATCHES, [])
     if not _strict(item):
-        return (yield)
-    from wsgikit.validators.watch import patched_clients
-
-    watch = _watch(item)
-    with patched_clients(watch):
         result = yield
-    _judge(watch)
+    else:
+        from wsgikit.validators.watch import patched_clients
+
+        watches = [*watches, _watch(item)]
+        with patched_clients(watches[-1]):
+            result = yield
+    for watch in watches:
+        _judge(watch)
     return result
 
 
 @pytest.fixture
 def wsgi_lint(request: pytest.FixtureRequest) -> Generator[Callable[[Any], Lint], None, None]:
     """Wrap an app: `app = wsgi_lint(app)`. The test fails when the app breaks a rule."""
-    watch = _watch(request.node)
+    watch = _noted(request.node)
     yield watch.lint
     _judge(watch)
 
@@ -75,7 +80,7 @@ def wsgi_client(request: pytest.FixtureRequest) -> Generator[Callable[..., Clien
     """A client over the WSGI app itself: `wsgi_client(app).get("/")`; without an app, Django's."""
     from wsgikit.validators.watch import Client
 
-    watch = _watch(request.node)
+    watch = _noted(request.node)
 
     def client(app: Any = None) -> Client:
         return Client(app, watch)
@@ -89,6 +94,13 @@ def _strict(item: pytest.Item) -> bool:
     if marker is not None and "strict" in marker.kwargs:
         return bool(marker.kwargs["strict"])
     return bool(item.config.getoption("--wsgi-strict") or item.config.getini("wsgi_strict"))
+
+
+def _noted(item: pytest.Item) -> Watch:
+    """A fixture's watch: judged at the end of the call, and what comes after that when the fixture goes."""
+    watch = _watch(item)
+    item.stash.setdefault(_WATCHES, []).append(watch)
+    return watch
 
 
 def _watch(item: Any) -> Watch:

@@ -165,6 +165,8 @@ def test_strict_fails_each_test_whose_app_breaks_a_must_in_any_client(project: P
     assert "WSGI-A19 the app sends Connection, which decides on the connection (GET /)" in output
     assert "apps.py:" in output
     assert "unexpected keyword argument 'profil'" in output
+    # the test fails, not only what its fixture does afterwards
+    assert {found["test_fixture_bad"], found["test_client_bad"]} == {"FAILED"}
 
 
 def test_without_the_option_only_the_fixtures_and_marked_tests_judge(project: Path) -> None:
