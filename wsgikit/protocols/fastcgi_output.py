@@ -127,14 +127,24 @@ class ErrorRecords(ErrorStream):
         """Records with what was kept back, at the end of the request."""
         line, self._line = self._line, b""
         self.used = self.used or bool(line)
-        return format_stream(Kind.STDERR, self._call.request, line)
+        return _stderr(self._call.request, line)
 
     def _send(self, data: bytes) -> None:
         self.used = True
         try:
-            self._call.link.send(format_stream(Kind.STDERR, self._call.request, data))
+            self._call.link.send(_stderr(self._call.request, data))
         except Disconnected:
             super().write(data.decode("utf-8", "replace"))
+
+
+def _stderr(request: int, data: bytes) -> bytes:
+    # HAProxy 2.6.12 (Debian 12) dies at a STDERR record without padding, as soon as a few have come on a connection.
+    parts = []
+    for offset in range(0, len(data), FRAGMENT):
+        part = data[offset : offset + FRAGMENT]
+        padding = -len(part) & 7 or 8
+        parts += (record_start(Kind.STDERR, request, len(part), padding), part, bytes(padding))
+    return b"".join(parts)
 
 
 def closing(request: int, *, errors: bool, status: int = 0, verdict: int = Verdict.COMPLETE) -> bytes:

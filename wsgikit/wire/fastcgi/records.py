@@ -104,9 +104,10 @@ class RecordReader:
         return len(self._buffer)
 
 
-def record_start(kind: int, request: int, length: int) -> bytes:
-    """The header of a record with `length` bytes of content (at most 65,535); padding fills it up to eight."""
-    return _HEADER.pack(_VERSION, kind, request, length, -length & 7)
+def record_start(kind: int, request: int, length: int, padding: int = -1) -> bytes:
+    """The header of a record with `length` bytes of content (at most 65,535); padding, where it is not said, fills it
+    up to eight."""
+    return _HEADER.pack(_VERSION, kind, request, length, -length & 7 if padding < 0 else padding)
 
 
 def format_record(kind: int, request: int, content: bytes = b"") -> bytes:
