@@ -139,7 +139,7 @@ class ErrorRecords(ErrorStream):
 
 def _stderr(request: int, data: bytes) -> bytes:
     # HAProxy 2.6.12 (Debian 12) dies at a STDERR record without padding, as soon as a few have come on a connection.
-    parts = []
+    parts: list[bytes] = []
     for offset in range(0, len(data), FRAGMENT):
         part = data[offset : offset + FRAGMENT]
         padding = -len(part) & 7 or 8
