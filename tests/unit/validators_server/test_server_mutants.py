@@ -17,6 +17,7 @@ from tiny_server import Request, TinyServer
 
 import wsgikit.validators.server.probe as probe
 from wsgikit.validators.report import Finding, Verdict
+from wsgikit.validators.report.model import broken
 from wsgikit.validators.rules import RULES
 from wsgikit.validators.server import Plan, Target, cases, certificate, check
 from wsgikit.validators.server.case import CASES, Case
@@ -156,6 +157,13 @@ def test_every_http_rule_has_a_mutant_and_a_case() -> None:
     judged = {rule.key for rule in RULES.values() if rule.role == "http" and not rule.human}
     assert {case.rule.key for case in CASES if case.rule.role == "http"} == judged
     assert sorted(mutant.rule for mutant in HTTP_MUTANTS) == sorted(judged)
+
+
+def test_a_rule_about_http_weighs_what_the_catalogue_says() -> None:
+    """A must that nothing can make a FAIL is no must; and the other way round."""
+    for mutant in HTTP_MUTANTS:
+        one = RULES[f"HTTP-{mutant.rule[1:]}"]
+        assert mutant.verdict is broken(one), f"{one.id} is {one.level}, and {mutant.words}: {mutant.verdict}"
 
 
 def test_the_implied_rules_exist_and_have_reasons() -> None:
