@@ -11,7 +11,8 @@ import logging
 import os
 import select
 import sys
-from math import ceil, inf
+from heapq import heappop, heappush
+from math import ceil
 from time import gmtime, monotonic, time
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ class Housekeeping:
         self._poll.register(self._wake_read, select.POLLIN)
         self._member: Member | None = None
         self._next_look = 0.0  # monotonic seconds
-        self._due = inf  # the earliest deadline that somebody has told of
+        self._due: list[float] = []  # a heap of the deadlines that somebody has told of
         self._second = 0
 
     # What others call
@@ -70,7 +71,7 @@ class Housekeeping:
     def expect(self, deadline: float) -> None:
         """Have it look at this time (monotonic seconds), if it would not before. For the thread that leads."""
         if deadline < monotonic() + _TICK:
-            self._due = min(self._due, deadline)
+            heappush(self._due, deadline)
             if deadline < self._next_look:
                 self.wake()
 
@@ -102,10 +103,14 @@ class Housekeeping:
     def run(self) -> None:
         """Keep house until the worker has stopped."""
         while not self._over():
-            self._next_look = monotonic() + _TICK  # before it looks what is due: `expect` then says so, or wakes it
-            self._poll.poll(ceil(self._nap() * 1000))
-            self._empty_pipe()
-            self.tick()
+            self.look()
+
+    def look(self, longest: float = _TICK) -> None:
+        """Wait until something is due, for `longest` seconds at most, and see to it."""
+        self._next_look = monotonic() + _TICK  # before it looks what is due: `expect` then says so, or wakes it
+        self._poll.poll(ceil(min(self.nap(), longest) * 1000))
+        self._empty_pipe()
+        self.tick()
 
     def tick(self) -> None:
         """One look at everything."""
@@ -119,15 +124,16 @@ class Housekeeping:
             self._close_listeners_at = 0.0
             self.closing_listeners = True
             self.worker.poller.wake()
+        while self._due and self._due[0] <= now:
+            heappop(self._due)
         self._expire_connections(now)
         self._expire_requests(now)
         self._report(now)
 
-    def _nap(self) -> float:
-        """Until the next tick, or the next deadline of a request that is sooner."""
-        now = monotonic()
-        due, self._due = self._due, inf
-        nap = min(_TICK, max(0.0, due - now))
+    def nap(self) -> float:
+        """Seconds until the next tick, or the next deadline of a request that is sooner."""
+        now, due = monotonic(), self._due
+        nap = min(_TICK, max(0.001, due[0] - now)) if due else _TICK
         for member in self.worker.members:
             exchange = member.guard.inside
             if exchange is not None and exchange.deadline and not member.guard.struck_at:

@@ -99,7 +99,8 @@ class SimpleServer:
         due = 0.0
         try:
             while not self._over(until):
-                worker.step(member, tick)
+                due = min(due, monotonic() + worker.housekeeping.nap())
+                worker.step(member, max(0.0, due - monotonic()))
                 if monotonic() >= due:
                     worker.housekeeping.tick()
                     due = monotonic() + tick
@@ -110,13 +111,13 @@ class SimpleServer:
     def _look_after(self, tick: float, until: int | None) -> None:
         """Other threads serve; this one keeps house."""
         while not self._over(until):
-            self._worker.housekeeping.tick()
-            self._asked.wait(tick if until is None else 0.005)
+            self._worker.housekeeping.look(tick if until is None else 0.005)
 
     def shutdown(self) -> None:
         """Have `serve_forever` return, and wait until it has."""
         self._asked.set()
         self._worker.poller.wake()
+        self._worker.housekeeping.wake()
         self._stopped.wait()
 
     def server_close(self) -> None:

@@ -19,6 +19,7 @@ from wsgikit.workers.connection import PAUSED
 from wsgikit.workers.member import Member
 from wsgikit.workers.pause import Wait
 from wsgikit.workers.poller import READ
+from wsgikit.workers.simple import make_server
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
@@ -353,3 +354,28 @@ def test_a_stop_that_takes_a_paused_connection_for_an_idle_one_gives_it_back(emb
         connection.expire(Member())
         assert connection.fd >= 0
         assert worker.parked == {connection.fd: connection}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_short_waits_end_in_time_also_beside_each_other_and_in_a_simple_server(pipe: Pipe, threads: int) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        begun = time.monotonic()
+        environ["wsgikit.pause"](pipe.read, float(environ["QUERY_STRING"]))
+        yield b""
+        yield str(time.monotonic() - begun).encode()
+
+    with ExitStack() as stack:
+        server = stack.enter_context(make_server("127.0.0.1", 0, app, threads=threads))
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(server.shutdown)
+        clients = [stack.enter_context(RawClient(server.server_address)) for _ in range(3)]
+        lates = []
+        for _ in range(3):  # a machine that is busy may be late now and then
+            for client, wanted in zip(clients, (0.05, 0.1, 0.15), strict=True):
+                client.send(GET.replace(b"/ ", b"/?%g " % wanted))
+            took = [float(client.read_response().body) for client in clients]
+            lates.append(max(each - wanted for each, wanted in zip(took, (0.05, 0.1, 0.15), strict=True)))
+        assert min(lates) < 0.05
