@@ -30,8 +30,8 @@ No rule trips but its own and those named as implied (`make soak ARGS="-m exhaus
 _HTTP_MUTANTS = """
 ## HTTP
 
-*Case* is the experiment that notices, *verdict* what comes of it; where that is no FAIL, the rule or
-the case is less than a must.
+*Case* is the experiment that notices, *verdict* what comes of it: a FAIL for a rule that is a must, a WARN for
+a should, an INFO for advice.
 
 | Rule | Case | The server | Verdict |
 |---|---|---|---|
