@@ -53,18 +53,17 @@ class Waiter:
 
         Disconnected: the client has left.
         """
-        if until != self._until:
-            self._until, self._tries = until, 0
-        elif self._client and self._gone:  # the same wait goes on
+        pause = self._pause
+        if self._client and (pause.left or (pause.open and self._gone)):
             raise Disconnected("the client has left")
-        elif not self._pause.open:
-            self._tries = 0
-        else:
+        if until != self._until or not pause.open:
+            self._until, self._tries = until, 0
+        else:  # nobody has waited
             self._tries += 1
             if self._tries > FRUITLESS:
                 self._tries = 0
                 return False
-        self._pause(fd, max(0.0, until - monotonic()), client=self._client)
+        pause(fd, max(0.0, until - monotonic()), client=self._client)
         return True
 
     def take_back(self) -> None:

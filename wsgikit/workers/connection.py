@@ -216,7 +216,7 @@ class Connection(Sender):
             worker.queue(self, member)
             return
         worker.parked[self.fd] = self
-        if wish.client:
+        if wish.client and not wish.left:
             worker.poller.arm(self.fd, LEFT)
         worker.parked[wait.fd] = wait  # last: it may end at once, and then has to find the connection
         worker.housekeeping.expect(wish.until)
@@ -241,10 +241,13 @@ class Connection(Sender):
 
     def _forget_wait(self) -> None:
         wait, self.waits = self.waits, None
-        if wait is not None and self.worker.parked.get(wait.fd) is wait:
+        if wait is None:
+            return
+        if self.worker.parked.get(wait.fd) is wait:  # neither the descriptor nor the clock was first
             self.worker.parked.pop(wait.fd, None)
-        if wait is not None:
-            wait.close(self.worker.poller)
+            if self.pauses is not None:
+                self.pauses.left = bool(self.client_gone)
+        wait.close(self.worker.poller)
 
     def _end(self, action: int) -> None:
         if not self.gone and (action == Action.LINGER or (action == Action.CLOSE and self._unread())):
@@ -270,6 +273,7 @@ class Connection(Sender):
         environ["wsgikit.client_gone"] = self.client_gone
         if self.pauses is not None:
             self.pauses.fd = -1  # what an app has wished and never waited for ends with its request
+            self.pauses.left = False
 
     def guard(self) -> Guard | None:
         """See `Link`."""

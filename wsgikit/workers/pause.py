@@ -25,21 +25,22 @@ if TYPE_CHECKING:
 class Pause:
     """What apps call. One object a connection, whose requests share a context as they would share a thread's."""
 
-    __slots__ = ("client", "context", "fd", "until")
+    __slots__ = ("client", "context", "fd", "left", "until")
 
     def __init__(self) -> None:
         self.context = copy_context()
         self.fd = -1
         self.until = 0.0
         self.client = True
+        self.left = False  # the client has ended its side: that was told, and ends no further wait of this request
 
     def __call__(self, fd: int, seconds: float, *, client: bool = True) -> None:
         """Have the server wait after the next block, if that is empty: until `fd` is readable or `seconds` are over.
 
-        `client`: or until the client has ended its side. What waits to be sent goes first. The iteration may go on in
-        another thread, and at once where a layer further out asks for more by itself (`open` tells): look, and be ready
-        to find nothing. A wish holds until it is fulfilled; `pause(-1, 0)` takes it back, and must be called before
-        `fd` is closed or used for something else.
+        `client`: or until the client has ended its side, which is told once (`left`). What waits to be sent goes first.
+        The iteration may go on in another thread, and at once where a layer further out asks for more by itself (`open`
+        tells): look, and be ready to find nothing. A wish holds until it is fulfilled; `pause(-1, 0)` takes it back,
+        and must be called before `fd` is closed or used for something else.
         """
         self.fd = fd
         self.until = monotonic() + seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -139,6 +140,31 @@ def test_a_client_that_ends_its_side_may_be_left_alone(embedded: Embedded, pipe:
         client.half_close()
         os.write(pipe.write, b"x")
         assert client.read_response().body == b"x /"
+
+
+def test_a_client_that_ends_its_side_does_not_keep_an_app_busy_that_waits_on(embedded: Embedded, pipe: Pipe) -> None:
+    found: list[bool] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        pause = environ["wsgikit.pause"]
+        while not select.select([pipe.read], [], [], 0)[0]:
+            found.append(pause.left)
+            pause(pipe.read, 20.0)
+            pipe.begun.release()
+            yield b""
+        start_response("200 OK", [])
+        yield os.read(pipe.read, 1)
+
+    _, address = serve(embedded, app, threads=2)
+    with RawClient(address) as client:
+        client.send(GET)
+        assert pipe.begun.acquire(timeout=10)
+        client.half_close()
+        assert pipe.begun.acquire(timeout=10)
+        assert not pipe.begun.acquire(timeout=0.2)
+        assert found == [False, True]
+        os.write(pipe.write, b"x")
+        assert client.read_response().body == b"x"
 
 
 def test_the_apps_own_deadline_does_not_run_while_it_waits(embedded: Embedded, pipe: Pipe) -> None:
