@@ -328,3 +328,26 @@ def test_a_site_fits_into_the_main_file_of_the_system(kind: str, wire: str, fold
     front.write_text(text.replace("/run/nginx.pid", f"{folder}/pid"))
     done = subprocess.run([found, *command[1:], str(front)], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("wire", ["http", "fastcgi", "scgi", "uwsgi"])
+def test_a_site_fits_into_the_apache_of_the_system(wire: str, folder, capsys) -> None:
+    found = program("apache2")
+    if found is None or not Path("/etc/apache2/apache2.conf").exists():
+        pytest.skip("apache2 is not installed as Debian has it")
+    root = folder / "apache2"
+    shutil.copytree("/etc/apache2", root, symlinks=True, ignore=shutil.ignore_patterns("sites-enabled"))
+    (root / "sites-enabled").mkdir()
+    config = write_config(folder, f"{wire}://127.0.0.1:9000", more="")
+    text = deploy(capsys, "apache", "--config", str(config), "--listen", "8080", "--name", "my-shop")
+    (root / "sites-enabled" / "my-shop.conf").write_text(text)
+    for name in text.partition("a2enmod ")[2].partition(" &&")[0].split():  # what a2enmod does
+        for file in (root / "mods-available").glob(f"{name}.*"):
+            (root / "mods-enabled" / file.name).unlink(missing_ok=True)
+            (root / "mods-enabled" / file.name).symlink_to(file)
+    names = ("RUN_DIR", "LOG_DIR", "LOCK_DIR", "PID_FILE")
+    own = {f"APACHE_{name}": str(folder / name if name == "PID_FILE" else folder) for name in names}
+    environment = {**os.environ, **own, "APACHE_RUN_USER": "www-data", "APACHE_RUN_GROUP": "www-data"}
+    command = [found, "-d", str(root), "-f", "apache2.conf", "-t"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
