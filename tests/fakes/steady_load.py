@@ -8,6 +8,7 @@ is wrong.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -39,6 +40,13 @@ def front(options: dict[str, object], *more: str) -> ServerProcess:
     """A gateway in two workers, with so few threads that most requests wait without one."""
     command = [*SERVE, "gateways:app", "-b", "{host}:{port}", "--workers", "2", "--threads", "2", *more]
     return ServerProcess(command, env={"GATEWAY": json.dumps({"name": "shop", **options})})
+
+
+def addresses(number: int) -> list[str]:
+    """Loopback addresses (Linux has all of 127/8) where nobody else comes to listen while an endpoint is away, as it
+    may happen to a port of 127.0.0.1."""
+    process = os.getpid()
+    return [f"127.{100 + process % 100}.{process // 100 % 250}.{each}" for each in range(1, number + 1)]
 
 
 @contextmanager

@@ -15,11 +15,12 @@ from contextlib import ExitStack
 
 import pytest
 from scripted_upstream import Peer, ScriptedUpstream
-from steady_load import FILE, Load, again, children, endpoint, field, front, say, state, wait_for
+from steady_load import FILE, Load, addresses, again, children, endpoint, field, front, say, state, wait_for
 
 from wsgikit.client import Client, ClientSettings
 from wsgikit.errors import UpstreamError
 
+PORT = 8000
 HASTY = {"first_byte_timeout": 0.5, "connect_timeout": 0.5}
 TIMEOUTS_TOO = {"retry": {"on": ["connect", "reset", "timeout"], "floor": 20}}
 
@@ -41,17 +42,17 @@ def test_killing_one_of_four_costs_no_small_get() -> None:
 def test_killing_one_of_four_and_bringing_it_back_five_times() -> None:
     """Long bodies that were under way at that moment are cut off, visibly; nothing else is lost but POSTs."""
     with ExitStack() as stack:
-        endpoints = [stack.enter_context(endpoint()) for _ in range(4)]
-        urls = [f"http://127.0.0.1:{each.port}" for each in endpoints]
+        hosts = addresses(4)
+        victim, *_ = (stack.enter_context(again(PORT, host)) for host in hosts)
+        urls = [f"http://{host}:{PORT}" for host in hosts]
         server = stack.enter_context(front({"endpoints": urls, "eject": {"failures": 3, "base": 1}}))
         load = stack.enter_context(Load(server))
-        victim, port = endpoints[0].pid, endpoints[0].port
         for _ in range(5):
             load.after(800)
-            for pid in children(victim):
+            for pid in children(victim.pid):
                 os.kill(pid, signal.SIGKILL)
             load.after(800)
-            victim = stack.enter_context(again(port)).pid
+            victim = stack.enter_context(again(PORT, hosts[0]))
         wait_for(lambda: state(server)["endpoints"][0]["state"] == "up")
         load.after(500)
     assert load.wrong == []
@@ -178,17 +179,18 @@ def test_rolling_all_four_costs_nothing() -> None:
 @pytest.mark.soak
 def test_restarting_all_four_one_after_another() -> None:
     with ExitStack() as stack:
-        endpoints = [stack.enter_context(endpoint()) for _ in range(4)]
-        ports = [each.port for each in endpoints]
-        urls = [f"http://127.0.0.1:{port}" for port in ports]
+        hosts = addresses(4)
+        endpoints = [stack.enter_context(again(PORT, host)) for host in hosts]
+        urls = [f"http://{host}:{PORT}" for host in hosts]
         options = {"endpoints": urls, "eject": {"failures": 3, "base": 1}}
         server = stack.enter_context(front(options))
         with Load(server) as load:
-            for number, port in enumerate(ports):
+            for each, host in zip(endpoints, hosts, strict=True):
                 load.after(800)
-                endpoints[number].stop()
+                each.terminate()
+                each.wait(20)
                 load.after(500)
-                stack.enter_context(again(port))
+                stack.enter_context(again(PORT, host))
             load.after(800)
     assert load.wrong == []
     assert load.errors("GET", "HEAD") == 0, load.counts
