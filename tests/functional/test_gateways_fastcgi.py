@@ -74,6 +74,27 @@ def test_a_hundred_requests_mixed_with_their_bodies(serving, options) -> None:
             answers.by_number.clear()
 
 
+@pytest.mark.parametrize("rounds", [400, pytest.param(6000, marks=pytest.mark.soak)])
+def test_numbers_are_used_again_at_once(server, rounds: int) -> None:
+    """The next request of a number leaves as soon as the end of the one before is here, as web servers do it, while its
+    thread may still be busy with ending that one. Slow ones among them, so that threads take turns in reading."""
+    numbers = range(1, 9)
+    chance = random.Random(5)
+    with peer.Peer(server.address, timeout=20) as front:
+        answers = front.answers
+        front.send(*(peer.request("/hello", number) for number in numbers))
+        asked = len(numbers)
+        while len(answers.order) < rounds:
+            before = len(answers.order)
+            assert front.take(10), "the server has closed"
+            ended = answers.order[before:]
+            assert all(answers[number].body == b"hello" for number in ended)
+            front.send(*(peer.request(chance.choice(("/hello", "/hello", "/sleep?0.004")), each) for each in ended))
+            asked += len(ended)
+        while len(answers.order) < asked:
+            assert front.take(10)
+
+
 def _records(number: int, body: bytes) -> list[bytes]:
     opening = peer.begin(number) + peer.params(
         number, SCRIPT_NAME="/upload", REQUEST_METHOD="PUT", CONTENT_LENGTH=str(len(body))
