@@ -73,7 +73,8 @@ def load_app(name: str) -> Callable[..., Any]:
     if _flags(found) & _COROUTINE or _flags(type(found).__call__) & _COROUTINE:
         raise LoadError(f"{name!r} is a coroutine function: an ASGI application, not a WSGI one")
     if _wants_no_arguments(found):
-        raise LoadError(f"{name!r} takes no environ and start_response; is it a factory? Then write '{name}()'")
+        what = "a class whose objects are the apps" if isinstance(found, type) else "a factory"
+        raise LoadError(f"{name!r} takes no environ and start_response; is it {what}? Then write '{name}()'")
     return found
 
 
@@ -198,9 +199,20 @@ def _flags(found: Any) -> int:
 
 def _wants_no_arguments(found: Any) -> bool:
     """True only for what surely cannot take (environ, start_response), as `create_app` without its brackets."""
-    if not isinstance(found, FunctionType) or hasattr(found, "__wrapped__") or _flags(found) & _VARARGS:
+    called: Any = found
+    itself = 0
+    if type(found) is type and "__new__" not in _names(found):  # else a metaclass or __new__ decides
+        called, itself = getattr(found, "__init__", None), 1
+        if "__init__" not in _names(found):
+            return True
+    if not isinstance(called, FunctionType) or hasattr(called, "__wrapped__") or _flags(called) & _VARARGS:
         return False
-    return found.__code__.co_argcount < 2
+    return called.__code__.co_argcount < 2 + itself
+
+
+def _names(found: type) -> set[str]:
+    """What a class and its bases define, `object` left out."""
+    return {name for base in found.__mro__[:-1] for name in vars(base)}
 
 
 def _path_hint(name: str) -> str:

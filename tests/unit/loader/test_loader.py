@@ -22,6 +22,12 @@ MODULES = {
             return built
         class Holder:
             app = staticmethod(application)
+        class Page:
+            def __init__(self, app=None, *, level=1): ...
+            def __call__(self, environ, start_response): ...
+        class Answer:
+            def __init__(self, environ, start_response): ...
+            def __iter__(self): return iter([b""])
         holder = Holder()
         number = 7
         async def asgi(scope, receive, send): ...
@@ -72,6 +78,10 @@ def test_a_factory_gets_its_literal_arguments() -> None:
     assert loader.load("sitepkg_x.wsgi:make('shop', level=-5)").facts == ("shop", -5)
 
 
+def test_a_class_may_be_an_app_by_itself() -> None:
+    assert loader.load_app("sitepkg_x.wsgi:Answer").__name__ == "Answer"
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -101,6 +111,8 @@ def test_a_factory_gets_its_literal_arguments() -> None:
         ("sitepkg_x.wsgi:broken()", "the factory 'sitepkg_x.wsgi:broken\\(\\)' failed: KeyError: 'no secret'"),
         ("sitepkg_x.wsgi:leave()", "failed: SystemExit: 4"),
         ("sitepkg_x.wsgi:broken", "is it a factory"),
+        ("sitepkg_x.wsgi:Holder", r"a class whose objects are the apps\? Then write 'sitepkg_x.wsgi:Holder\(\)'"),
+        ("sitepkg_x.wsgi:Page", r"a class whose objects are the apps\? Then write 'sitepkg_x.wsgi:Page\(\)'"),
         ("sitepkg_x.wsgi:asgi", "an ASGI application"),
         ("sitepkg_x.wsgi:asgi_object", "an ASGI application"),
     ],
