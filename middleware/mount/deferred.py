@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from wsgikit.errors import LoadError
 from wsgikit.middleware.router.answers import StartResponse, answer
 
 WSGIApp = Callable[..., Iterable[bytes]]
@@ -21,9 +22,9 @@ _LOG = logging.getLogger("wsgikit.mount")
 class Deferred:
     """A WSGI app around `load()`, which is called at the first request, or by `warm()`.
 
-    A failure is logged with its traceback and answered with 503; it is tried again at the first request after `retry`
-    seconds, so that an app mended on the disk comes back by itself. Requests that come while another one imports the
-    app wait for it, `patience` seconds at most.
+    A failure is logged, with the traceback of what the app raised, and answered with 503; it is tried again at the
+    first request after `retry` seconds, so that an app mended on the disk comes back by itself. Requests that come
+    while another one imports the app wait for it, `patience` seconds at most.
     """
 
     def __init__(
@@ -79,6 +80,13 @@ class Deferred:
     def _try(self) -> None:
         try:
             self._app = self._load()
-        except (Exception, SystemExit):  # a module may call sys.exit() while it is imported
+        except (Exception, SystemExit) as error:  # a module may call sys.exit() while it is imported
             self._failed_at = self._clock()
-            _LOG.exception("cannot load the app mounted at %s; it answers 503, the others are served", self.name)
+            # the words of a LoadError say all; where the app itself raised, its traceback says where
+            ours = isinstance(error, LoadError)
+            _LOG.error(
+                "cannot load the app mounted at %s; it answers 503, the others are served%s",
+                self.name,
+                f":\n{error}" if ours else "",
+                exc_info=error.__cause__ if ours else error,
+            )
