@@ -176,6 +176,12 @@ def test_keep_alive(pair: Pair) -> None:
             assert json.loads(client.read_response().body)["QUERY_STRING"] == str(number)
 
 
+def test_http_1_0_without_a_host(pair: Pair) -> None:
+    with pair.client() as client:
+        client.send(f"GET {pair.prefix}/status?200 HTTP/1.0\r\n\r\n".encode())
+        assert client.read_until_close().partition(b"\r\n\r\n")[2] == b"status 200"
+
+
 def test_an_app_that_fails(pair: Pair) -> None:
     assert pair.ask("/fail").status == 500
     assert pair.ask("/status?200").status == 200
