@@ -125,7 +125,7 @@ def reload(server: ServerProcess, *, refused: bool = False) -> None:
 
 def all_ready(server: ServerProcess) -> None:
     deadline = time.monotonic() + 20
-    while "are ready" not in server.output:
+    while "started: " not in server.output:
         assert time.monotonic() < deadline, server.output
         time.sleep(0.01)
 
