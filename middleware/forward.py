@@ -32,7 +32,9 @@ Options
     half_close      what a client means that ends its side and keeps reading: "leave", as nginx takes it, or "stay"
                     ("leave")
     pause           hold no thread while the upstream is silent, where the server can wait without one
-                    (`wsgikit.pause`); false for layers further out that keep what they know in the thread (true)
+                    (`wsgikit.pause`); false for layers further out that keep what they know in the thread (true).
+                    Below a layer of somebody else's that has a start_response of its own only the body is waited for
+                    that way: PEP 3333 lets it expect start_response before the first block
     connect_timeout, tls_timeout, first_byte_timeout, idle_timeout, total_timeout, keep_alive, max_idle, tls
                     of the connections: see `wsgikit.client.ClientSettings` and docs/balancing.md
     gateway         for FastCGI, SCGI and uwsgi, such as { root = "/srv/php", front = "/index.php" }: see
@@ -76,6 +78,7 @@ from wsgikit.middleware.forward_pending import PendingBody
 from wsgikit.middleware.forward_request import Call, LengthRequired
 from wsgikit.middleware.forward_response import early_fields, response_fields, status_text
 from wsgikit.middleware.forward_settings import ForwardSettings, forward_settings
+from wsgikit.wsgi.wrap import may_start_late
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -111,15 +114,17 @@ class Gateway:
         hints = environ.get("wsgi.early_hints")
         if hints is not None:
             call.early = partial(_hint, hints)
-        pause = environ.get("wsgikit.pause")
+        pause, waiter = environ.get("wsgikit.pause"), None
         patient = self._patient
         if pause is not None and patient is not None and not call.upgrade:
-            return self._begin(patient, call, start_response, pause)
+            if may_start_late(start_response):
+                return self._begin(patient, call, start_response, pause)
+            waiter = Waiter(call, pause)
         try:
             reply = self.upstream.send(call)
         except UpstreamError as error:
             return self._failed(environ, start_response, error)
-        return self._answer(environ, start_response, None, reply)
+        return self._answer(environ, start_response, waiter, reply)
 
     def _begin(
         self, patient: Patient, call: Call, start_response: StartResponse, pause: Callable[..., None]

@@ -37,7 +37,7 @@ class Gate:
                     if peer.left(0.02):
                         self.left.release()
                         return
-                peer.send(ok(b"late"))
+                peer.send(ok(b"late", "Content-Type: text/plain"))
             except Gone:
                 self.left.release()
                 return
@@ -157,6 +157,18 @@ def test_a_layer_that_keeps_empty_blocks_for_itself_holds_a_thread(gate: Gate, u
     with two_threads({"to": upstream.url}) as server, RawClient(server.address) as client:
         client.send(GET % b"hoard/slow")
         wait_for(lambda: upstream.requests)
+        gate.opened.set()
+        assert client.read_response().body == b"late"
+
+
+@pytest.mark.parametrize("path", [b"strict/slow", b"strict/outside/slow"])
+def test_a_layer_that_knows_the_pep_alone_gets_no_block_before_the_head(
+    gate: Gate, upstream: ScriptedUpstream, path: bytes
+) -> None:
+    with two_threads({"to": upstream.url}) as server, RawClient(server.address) as client:
+        client.send(GET % path)
+        wait_for(lambda: upstream.requests)
+        time.sleep(0.1)
         gate.opened.set()
         assert client.read_response().body == b"late"
 

@@ -326,6 +326,23 @@ class Response(ResponseHead):
         return iterable
 
 
+def may_start_late(start_response: StartResponse | None) -> bool:
+    """Whether an app may give empty blocks before it calls start_response: nobody but our own layers, which go by what
+    they are told and not by when, stands between it and a wsgikit server.
+
+    PEP 3333 lets every other layer expect the call before the first block, even if that is empty.
+    """
+    from wsgikit.wsgi.exchange import Exchange  # other servers do not need it
+
+    while start_response is not None:
+        owner = getattr(start_response, "__self__", None)
+        if isinstance(owner, Exchange):
+            return True
+        ours = type(owner).__module__.startswith("wsgikit.")
+        start_response = getattr(owner, "_server_start", None) if ours else None
+    return False
+
+
 def wrap(
     app: WSGIApplication,
     environ: WSGIEnvironment,

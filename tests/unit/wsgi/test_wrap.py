@@ -10,11 +10,12 @@ from wsgiref.validate import validator
 
 import pytest
 import wsgi_apps
+from paper_link import PaperLink
 from wsgi_apps import BODIES, CLOSES, FAILING, LEGAL, WHOLE, make
 from wsgi_gateway import FileWrapper, drive, make_environ
 
 from wsgikit.errors import LimitError
-from wsgikit.wsgi.wrap import Blocks, Collect, Discard, Replace, Response, Tap, Transform, wrap
+from wsgikit.wsgi.wrap import Blocks, Collect, Discard, Replace, Response, Tap, Transform, may_start_late, wrap
 
 
 class Layer:
@@ -665,3 +666,26 @@ class Validated:
         finally:
             iterable.close()
         return self
+
+
+def test_only_our_own_layers_may_be_started_late() -> None:
+    started: list[bool] = []
+
+    def app(environ, start_response):
+        started.append(may_start_late(start_response))
+        start_response("200 OK", [])
+        return []
+
+    def foreign(environ, start_response):
+        return app(environ, lambda *args: start_response(*args))
+
+    def ours(inner):
+        return lambda environ, start_response: wrap(inner, environ, start_response, on_headers=lambda response: None)
+
+    for each in (app, ours(ours(app)), foreign, ours(foreign), lambda environ, start: foreign(environ, start)):
+        PaperLink(each).take(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    outside = ours(app)
+    PaperLink(lambda environ, start: outside(environ, lambda *args: start(*args))).take(
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
+    assert started == [True, True, False, False, False, False]
