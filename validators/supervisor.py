@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import IO, Any
@@ -25,8 +26,9 @@ from wsgikit.validators.report.model import Report
 
 # Of what the target prints, this many bytes are kept, and this many lines shown: a traceback and what led to it.
 _TAIL, _LINES = 4000, 25
-# Seconds between the end of a process's output and its own.
-_END = 5.0
+# Seconds between the end of a process's output and its own, and those for a report when the time is up.
+_END, _GRACE = 5.0, 3.0
+IMPORTING = "importing the target"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Job:
     """What the child has to do: a `kind` the worker knows, the target's name, and its settings.
 
     `patience` is seconds for a single request, `timeout` for the whole run. `show_output`: let through what the target
-    prints, instead of keeping the end of it.
+    prints, instead of keeping the end of it. `began` is set by `supervise`: time.monotonic() is one for all processes.
     """
 
     kind: str
@@ -44,6 +46,7 @@ class Job:
     patience: float = 10.0
     timeout: float = 120.0
     show_output: bool = False
+    began: float = 0.0
 
 
 class _Listener:
@@ -51,7 +54,7 @@ class _Listener:
 
     def __init__(self, pipe: IO[bytes], progress: Callable[[str], None]) -> None:
         self.report: Report | None = None
-        self.last = "importing the target"
+        self.last = IMPORTING
         self._pipe = pipe
         self._progress = progress
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -98,7 +101,7 @@ def supervise(job: Job, progress: Callable[[str], None] = lambda label: None) ->
     `progress` is called with what is under way. The child and all it has started are gone afterwards, also when this
     process is killed: then the child sees the end of its input.
     """
-    token = secrets.token_hex(12)
+    token, job = secrets.token_hex(12), replace(job, began=time.monotonic())
     child = subprocess.Popen(
         [sys.executable, "-m", "wsgikit.validators.worker"],
         env=os.environ | {MARK: token},
@@ -125,11 +128,17 @@ def _conversation(child: subprocess.Popen[bytes], job: Job, progress: Callable[[
         pickle.dump(job, stdin)
         stdin.flush()  # and open to the end: see supervise()
     listener = _Listener(stdout, progress)
-    if not listener.wait(job.timeout):
-        return _aborted(job, f"no end within {job.timeout:g} s; the last thing under way: {listener.last}")
+    # The child keeps the time itself, and reports what it knows by then, unless the target keeps it from that.
+    if not listener.wait(job.timeout + _GRACE):
+        return _aborted(job, out_of_time(job, listener.last))
     if listener.report is not None:
         return listener.report
     return _aborted(job, f"the target's process {_ending(child.wait(_END))} during: {listener.last}")
+
+
+def out_of_time(job: Job, under_way: str) -> str:
+    """Why a run that took too long did not finish."""
+    return f"no end within {job.timeout:g} s; the last thing under way: {under_way}"
 
 
 def _ending(status: int) -> str:

@@ -17,9 +17,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from wsgikit.errors import WsgikitError
+from wsgikit.validators.lint.notes import named
 from wsgikit.validators.report.document import to_document
 from wsgikit.validators.report.model import Report
-from wsgikit.validators.supervisor import Job
+from wsgikit.validators.supervisor import IMPORTING, Job, out_of_time
 
 _TICK = 0.05
 
@@ -86,11 +87,17 @@ def _say(channel: int, message: dict[str, Any]) -> None:
 def _run(job: Job, progress: Callable[[str], None]) -> Report:
     done: list[Report] = []
     checks: list[Check] = []
+    under_way = [IMPORTING]
+    deadline = job.began + job.timeout
+
+    def announced(label: str) -> None:
+        under_way[0] = label
+        progress(label)
 
     def work() -> None:
         try:
             checks.append(_check(job))
-            checks[0].announce_to(progress)
+            checks[0].announce_to(announced)
             done.append(checks[0].run())
         except WsgikitError as error:
             if error.__cause__ is not None:
@@ -98,7 +105,7 @@ def _run(job: Job, progress: Callable[[str], None]) -> Report:
             done.append(_failed(job, str(error)))
         except BaseException as error:  # the target's SystemExit as well: this thread is the last to know
             traceback.print_exc()
-            done.append(_failed(job, f"{type(error).__name__}: {error}"))
+            done.append(_failed(job, named(error)))
 
     thread = threading.Thread(target=work, name="check", daemon=True)
     thread.start()
@@ -107,6 +114,9 @@ def _run(job: Job, progress: Callable[[str], None]) -> Report:
         busy = checks[0].busy if checks else None
         if busy is not None and time.monotonic() - busy[1] > job.patience:
             return checks[0].report(f"{busy[0]} was not answered within {job.patience:g} s")
+        if time.monotonic() > deadline:
+            why = out_of_time(job, under_way[0])
+            return checks[0].report(why) if checks else _failed(job, why)
     return done[0]
 
 

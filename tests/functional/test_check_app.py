@@ -54,6 +54,18 @@ def crashes(environ, start_response):
     import ctypes
     ctypes.string_at(0)
 
+def speechless(environ, start_response):
+    class Error(Exception):
+        def __str__(self):
+            raise ValueError
+        __repr__ = __str__
+    raise Error
+
+def endless_links(environ, start_response):
+    time.sleep(0.05)
+    start_response("200 OK", [("Content-Type", "text/html"), ("Connection", "close")])
+    return [b"<a href=/%d>" % (int(environ.get("PATH_INFO", "/")[1:] or 0) + 1)]
+
 def prints(environ, start_response):
     print("rubbish")
     os.write(1, b"more rubbish" * 1000)
@@ -195,6 +207,7 @@ def test_every_format_is_written(folder: Path) -> None:
         ("apps:crashes", "the target's process was killed by SIGSEGV during: GET /"),
         ("apps:leaves", "SystemExit: enough"),
         ("apps:raises", "the app raised an error for every request"),
+        ("apps:speechless", "the app raised Error: its str() fails"),
         ("apps:nothing", "has no attribute 'nothing'"),
         ("apps:number", "is an int, and a WSGI application must be callable"),
         ("nowhere:app", "no module 'nowhere'"),
@@ -225,6 +238,14 @@ def test_an_app_that_exits_is_judged_and_its_neighbours_too(folder: Path) -> Non
     assert results["WSGI-A38"]["findings"][0]["detail"] == "the app raised SystemExit: enough"
     assert results["WSGI-A02"]["verdict"] == "PASS"
     assert "Traceback" not in check(folder, "apps:leaves").stdout
+
+
+def test_what_was_found_when_the_time_is_up_is_reported(folder: Path) -> None:
+    done = check(folder, "apps:endless_links", "--crawl", "100000", "--timeout", "4")
+
+    assert "no end within 4 s; the last thing under way: GET /" in done.stdout
+    assert "the app sends the hop-by-hop header Connection" in done.stdout
+    assert done.returncode == 1
 
 
 def test_what_a_target_prints_does_not_reach_the_report(folder: Path) -> None:

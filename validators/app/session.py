@@ -15,6 +15,7 @@ from typing import Any
 from wsgikit.validators.app.driver import MOST, PLAIN, Answer, Conduct, Conversation, ask
 from wsgikit.validators.app.request import Request
 from wsgikit.validators.lint import Lint, replay
+from wsgikit.validators.lint.notes import named
 from wsgikit.validators.lint.places import definition
 from wsgikit.validators.report.model import Finding, Report, Reproducer, Verdict, broken
 from wsgikit.validators.rules import RULES, in_profile, rule, select
@@ -218,7 +219,7 @@ def difference(one: Answer, other: Answer) -> str:
 def outcome(answer: Answer) -> str:
     """Status or exception."""
     if answer.raised is not None:
-        return f"{type(answer.raised).__name__}: {answer.raised}"
+        return named(answer.raised)
     return answer.status or "no status"
 
 

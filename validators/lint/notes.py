@@ -23,3 +23,12 @@ def shown(value: object, limit: int = 80) -> str:
     except Exception:
         text = f"<{type(value).__name__} whose repr() fails>"
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def named(error: BaseException) -> str:
+    """Class and text of an exception; one whose `__str__` is broken cannot break this."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "its str() fails"
+    return f"{type(error).__name__}: {text}"

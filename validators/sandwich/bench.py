@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wsgikit.validators.app.request import Request
+from wsgikit.validators.lint.notes import named
 from wsgikit.validators.lint.places import definition
 from wsgikit.validators.report.model import Finding, Report, Reproducer, Verdict, broken
 from wsgikit.validators.rules import RULES, in_profile, rule, select
@@ -207,7 +208,7 @@ class Bench:
 
 def crashed(run: Run) -> str:
     """What came out of the middleware, "" when nothing did."""
-    return "" if run.raised is None else f"{type(run.raised).__name__}: {run.raised}"
+    return "" if run.raised is None else named(run.raised)
 
 
 def _made(value: Script | Behaviour) -> str:
