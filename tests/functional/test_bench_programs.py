@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -74,3 +75,11 @@ def test_a_wrong_name_is_told_with_those_there_are(tmp_path: Path) -> None:
     status, output = bench("--servers", "apache", folder=tmp_path)
     assert status == 1
     assert "unknown server apache; there are: wsgikit, " in output
+
+
+def test_every_layer_can_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(RUN.parent))
+    layers = importlib.import_module("layers")
+    given = layers.environ("other")
+    for name, contender in layers.contenders().items():
+        assert layers.once(contender, given) > 0, name
