@@ -180,7 +180,7 @@ class _Walk:
             return {}
         seen = {*seen, uri}
         merged: dict[str, str] = {}
-        targets = dict(self._links[uri])
+        targets = dict(self._links.get(uri, ()))  # none where the file could not be read
         for written, _, _ in (*found.imports, *found.includes):
             merged.update(self._output(targets.get(written, ""), seen))
         for attributes in found.outputs:

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from wsgikit.errors import WsgikitError
+from wsgikit.errors import ConfigError, WsgikitError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -44,7 +44,8 @@ def run(arguments: list[str]) -> int:
 def report(error: WsgikitError) -> int:
     """Write an error to standard error, with the traceback where an app raised it. Returns the exit status."""
     cause = _foreign_cause(error)
-    if cause is not None:
+    # "no such file": the message has said it
+    if cause is not None and not (isinstance(cause, OSError) and isinstance(error, ConfigError)):
         import traceback
 
         sys.stderr.write("".join(traceback.format_exception(cause)))

@@ -115,6 +115,16 @@ def test_an_app_that_raises_shows_its_traceback(
     assert capsys.readouterr().err == f"ZeroDivisionError: in the shop\nwsgikit: {error}\n"
 
 
+def test_a_file_that_is_not_there_is_no_traceback(
+    command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = ConfigError("--body none: No such file or directory")
+    error.__cause__ = FileNotFoundError(2, "No such file or directory")
+    command(raising(error))
+    assert main.run(["top"]) == 2
+    assert capsys.readouterr().err == f"wsgikit: {error}\n"
+
+
 def test_ctrl_c_is_no_traceback(command: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
     command(raising(KeyboardInterrupt()))
     assert main.run(["top"]) == 130

@@ -117,6 +117,11 @@ def test_check_named_stylesheets(bench: Any, call: Any) -> None:
     assert "good.xsl: ok" in text
 
 
+def test_check_a_stylesheet_that_is_not_there(bench: Any, call: Any) -> None:
+    status, out, err = call("check", "xslt", str(bench.root / "none.xsl"))
+    assert (status, b"none.xsl: cannot be read: No such file" in out, err) == (1, True, "")
+
+
 def test_check_notes(bench: Any, call: Any) -> None:
     sheet = bench.sheet(
         '<xsl:template match="/"><xsl:value-of select="." disable-output-escaping="yes"/>'
