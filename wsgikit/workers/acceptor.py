@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 from wsgikit.protocols.service import Service
 from wsgikit.scoreboard.cells import AVAILABLE, CONNECTIONS, READY, STATE
 from wsgikit.wire.registry import WIRES
-from wsgikit.workers.connection import GREETING, Connection
+from wsgikit.workers.connection import Connection
 from wsgikit.workers.greeting import make_greeting
 from wsgikit.workers.listener import Listener
 from wsgikit.workers.poller import READ
+from wsgikit.workers.stages import GREETING
 from wsgikit.workers.stream import PlainStream
 
 if TYPE_CHECKING:

@@ -31,8 +31,9 @@ from typing import TYPE_CHECKING, Any
 
 from wsgikit.errors import Disconnected
 from wsgikit.protocols import Action
-from wsgikit.workers.connection import GREETING, LINGERING, Connection
+from wsgikit.workers.connection import Connection
 from wsgikit.workers.poller import READ, WRITE
+from wsgikit.workers.stages import GREETING, LINGERING
 from wsgikit.workers.stream import Stream
 
 if TYPE_CHECKING:

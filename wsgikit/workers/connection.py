@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from wsgikit.errors import PeerTimeout
 from wsgikit.protocols import Action
 from wsgikit.workers.client_gone import ClientGone
-from wsgikit.workers.pause import Pause, Wait
-from wsgikit.workers.poller import LEFT, READ
-from wsgikit.workers.sender import Sender
+from wsgikit.workers.pause import Pause
+from wsgikit.workers.pausing import Pausing
+from wsgikit.workers.poller import READ
+from wsgikit.workers.stages import LINGERING, OPEN, PAUSED, QUEUED
 from wsgikit.workers.stream import RECEIVE_BODY, Stream
 
 if TYPE_CHECKING:
@@ -31,41 +32,27 @@ if TYPE_CHECKING:
 _TURNS = 8  # requests of a pipelining client that are answered in a row
 _AGAIN = 1.0  # seconds after which a connection that we have not come to read is looked at again
 
-GREETING, OPEN, QUEUED, LINGERING, PAUSED = range(5)
-"""Stages: before the protocol (PROXY header, TLS handshake); the protocol's; a pipelined request that let others go
-first; closing; an app waits without a thread, or is about to."""
 
-
-class Connection(Sender):
+class Connection(Pausing):
     """A connection from accept to close. `remote` is the client's address, "" on a Unix socket."""
 
     __slots__ = (
-        "client_gone",
         "greeting",
         "in_head",
         "member",
-        "pauses",
-        "protocol",
         "remote",
         "remote_port",
-        "stage",
         "variables",
-        "waits",
     )
 
     def __init__(self, worker: Worker, stream: Stream, remote: str, remote_port: str) -> None:
         super().__init__(worker, stream)
         self.remote = remote
         self.remote_port = remote_port
-        self.protocol: Any = None
         self.variables: dict[str, str] | None = None  # of TLS: HTTPS, SSL_*
         self.greeting: Any = None  # what comes before the protocol; called until it asks for nothing more
-        self.stage = OPEN
         self.in_head = True  # the head's deadline runs, from accept for the first one
         self.member: Member | None = None
-        self.client_gone: ClientGone | None = None
-        self.pauses: Pause | None = None
-        self.waits: Wait | None = None
 
     # Events
 
@@ -136,6 +123,7 @@ class Connection(Sender):
         turns = 0
         while True:
             if action == Action.RUN:
+                self.protocol.polled = self.worker.polled
                 action = self._run(member, self.protocol.run)
             if self.contended and not self.flushed(action):
                 return
@@ -178,7 +166,6 @@ class Connection(Sender):
         lead, protocol = self.worker.lead, self.protocol
         self.member = member
         self.busy = True
-        protocol.polled = self.worker.polled
         lead.before(member, protocol.head.path)
         try:
             action = run(member.began)
@@ -192,62 +179,6 @@ class Connection(Sender):
             return action
         self.worker.count()
         return Action.CLOSE if self.gone else action
-
-    # Pauses of the app
-
-    def _wait(self, member: Member) -> None:
-        """The app waits for a descriptor, and nothing is left to be sent: give the thread to others."""
-        wish, worker = self.pauses, self.worker
-        if self.gone:
-            self._run(member, self._abandon)
-            self.destroy()
-            return
-        self.stage = PAUSED
-        self.deadline = inf  # the wait has its own
-        if wish is None or not member.leads:  # who leads is to begin it, so that nobody polls meanwhile
-            worker.queue(self, member)
-            return
-        self.waits = wait = Wait(self, wish.fd, wish.until)
-        wish.fd = -1
-        try:
-            wait.stand_alone(worker.parked)
-            worker.poller.borrow(wait.fd)
-        except (OSError, ValueError):  # no such descriptor, or a file: the app sees for itself
-            worker.queue(self, member)
-            return
-        worker.parked[self.fd] = self
-        if wish.client and not wish.left:
-            worker.poller.arm(self.fd, LEFT)
-        worker.parked[wait.fd] = wait  # last: it may end at once, and then has to find the connection
-        worker.housekeeping.expect(wish.until)
-
-    def _on_pause(self, member: Member) -> None:
-        """The calling thread, which owns the connection, begins the wait or ends it."""
-        wait = self.waits
-        if wait is None:
-            self._wait(member)
-            return
-        self._forget_wait()
-        self.stage = OPEN
-        self.proceed(member, self._run(member, self._resume))
-
-    def _resume(self, _: float) -> int:
-        action: int = self.protocol.resume()
-        return action
-
-    def _abandon(self, _: float) -> int:
-        self.protocol.abandon()
-        return Action.CLOSE
-
-    def _forget_wait(self) -> None:
-        wait, self.waits = self.waits, None
-        if wait is None:
-            return
-        if self.worker.parked.get(wait.fd) is wait:  # neither the descriptor nor the clock was first
-            self.worker.parked.pop(wait.fd, None)
-            if self.pauses is not None:
-                self.pauses.left = bool(self.client_gone)
-        wait.close(self.worker.poller)
 
     def _end(self, action: int) -> None:
         if not self.gone and (action == Action.LINGER or (action == Action.CLOSE and self._unread())):

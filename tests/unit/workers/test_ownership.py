@@ -13,8 +13,9 @@ import pytest
 from embedded_worker import Embedded, connect
 
 from wsgikit.testing import RawClient
-from wsgikit.workers.connection import QUEUED, Connection
+from wsgikit.workers.connection import Connection
 from wsgikit.workers.member import Member
+from wsgikit.workers.stages import QUEUED
 from wsgikit.workers.stream import PlainStream
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n%b\r\n"

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from embedded_worker import Embedded, connect
 
+from wsgikit.observe.record import Access
 from wsgikit.testing import RawClient
 from wsgikit.workers import Worker
-from wsgikit.workers.connection import PAUSED
 from wsgikit.workers.member import Member
 from wsgikit.workers.pause import Wait
 from wsgikit.workers.poller import READ
 from wsgikit.workers.simple import make_server
+from wsgikit.workers.stages import PAUSED
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
@@ -405,3 +406,17 @@ def test_short_waits_end_in_time_also_beside_each_other_and_in_a_simple_server(p
             took = [float(client.read_response().body) for client in clients]
             lates.append(max(each - wanted for each, wanted in zip(took, (0.05, 0.1, 0.15), strict=True)))
         assert min(lates) < 0.05
+
+
+def test_the_log_tells_how_long_a_request_waited_before_it_ran_and_no_pause(embedded: Embedded, pipe: Pipe) -> None:
+    records: list[Access] = []
+    pipe.seconds = 0.05
+    worker, address = serve(embedded, pipe.app, threads=2)
+    for acceptor in worker.acceptors.values():
+        acceptor.service.record = records.append
+    with RawClient(address) as client:
+        client.send(GET)
+        client.read_response()
+    wait_for(lambda: bool(records))
+    assert records[0].app >= 0.05
+    assert records[0].wait > 0.0  # until it ran first, not until it ran last
