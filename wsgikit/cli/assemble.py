@@ -118,7 +118,13 @@ class _Assembly:
     def routed(self, mounted: App) -> App:
         from wsgikit.middleware.router import Router
 
-        return Router([self.route(entry) for entry in self.config.routes], not_found=mounted)
+        routes = [self.route(entry) for entry in self.config.routes]
+        try:
+            return Router(routes, not_found=mounted)
+        except ConfigError as error:
+            # the table knows rules, not where they stand
+            named = [entry for entry in self.config.routes if repr(entry.rule) in str(error)]
+            raise (_placed(error, named[-1]) if named else error) from error.__cause__
 
     def route(self, entry: RouteEntry) -> Route:
         from wsgikit.middleware.router import Route

@@ -106,6 +106,13 @@ def test_nothing_to_serve_says_what_to_do(tmp_path: Path) -> None:
         assemble(Sources(environ={}, file="").read())
 
 
+@pytest.mark.parametrize("rule", ["/api/<path:rest", "/api/<uint:rest>"])
+def test_a_wrong_rule_is_found_on_its_line(rule: str, tmp_path: Path) -> None:
+    toml = f"[[route]]\nrule = '/x'\napp = 'apps_of_test:one'\n[[route]]\nrule = '{rule}'\napp = 'apps_of_test:one'\n"
+    with pytest.raises(ConfigError, match=f"wsgikit.toml:4: rule '{rule}': "):
+        assemble(configured(tmp_path, toml))
+
+
 def test_middleware_goes_around_outermost_first(tmp_path: Path) -> None:
     toml = """
     [[mount]]
