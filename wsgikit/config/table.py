@@ -24,7 +24,7 @@ LIMITS = "wsgikit.wire.http11.limits:Limits"
 LOG = "wsgikit.observe.settings:LogSettings"
 
 _HOOK = Text("the name of a function: package.module:name")
-_PORTS = "`host:port`, `[::1]:port`, `:port`, `unix:/path` or `fd://N`"
+_PORTS = "`host:port`, `:port`, `unix:/path`, `fd://N`, or `fastcgi://host:port` and the like"
 
 _start = partial(Option, home=START, section="What to serve")
 _bind = partial(Option, home=BIND, section="Where to listen")

@@ -81,7 +81,8 @@ def _scheme(text: str, name: str | None) -> Scheme:
     if found is None:
         from difflib import get_close_matches
 
-        near = get_close_matches(name.lower(), SCHEMES, n=1)
+        # nginx's and lighttpd's word is nearer to "scgi" in letters than to what it means
+        near = ["fastcgi"] if name.lower() == "fcgi" else get_close_matches(name.lower(), SCHEMES, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise ConfigError(f"bind {text!r}: unknown scheme {name!r}{hint}; known are {', '.join(sorted(SCHEMES))}")
     return found

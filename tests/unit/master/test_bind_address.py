@@ -73,6 +73,7 @@ def test_a_scheme_joins_by_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     ("text", "message"),
     [
         ("htp://x:1", r"unknown scheme 'htp' \(did you mean http\?\); known are fastcgi, http, https, scgi, uwsgi"),
+        ("fcgi://x:1", r"unknown scheme 'fcgi' \(did you mean fastcgi\?\)"),
         ("gopher+unix:/x", "unknown scheme 'gopher'; known are"),
         ("::1:8000", r"stands in brackets, as in \[::1\]:8000"),
         ("h:65536", "a port is at most 65535"),
