@@ -224,13 +224,30 @@ def test_check_config_says_all_is_well_or_what_is_not(folder: Path) -> None:
     assert status == 2
     assert "wsgikit.toml:3: 'site_x:ap': module 'site_x'" in output
     assert "did you mean 'app'?" in output
+    assert output.count("\n") == 1
     assert failing(folder, "--no-load", command="check config")[0] == 0
+    toml.write_text("[[mount]]\napp = 'site_x:ap'\n")
+    assert failing(folder, command="check config")[1].count("\n") == 1
     toml.write_text("threads = 0\nwrokers = 2\n")
     assert failing(folder, "wsgikit.toml", command="check config") == (
         2,
         "wsgikit: wsgikit.toml:1: threads = 0: must be a whole number from 1 to 4096\n"
         "wsgikit.toml:2: unknown option 'wrokers'; did you mean 'workers'?\n",
     )
+
+
+def test_check_config_finds_the_mistakes_of_every_layer_at_once(folder: Path) -> None:
+    (folder / "wsgikit.toml").write_text(
+        "[[mount]]\napp = 'site_x:app'\n[[mount.use]]\nmiddleware = 'comprss'\n"
+        "[[mount]]\npath = '/a'\napp = 'site_x:ap'\n[[mount.use]]\nmiddleware = 'compress'\nlvl = 5\n"
+        "[[mount]]\npath = '/b'\nupstream = 'u'\n[upstream.u]\nendpoints = ['10.0.0.1']\n"
+    )
+    status, output = failing(folder, command="check config")
+    said = ["wsgikit.toml:3: unknown middleware 'comprss'", "wsgikit.toml:7: 'site_x:ap'",
+            "wsgikit.toml:8: compress has no option 'lvl'", "wsgikit.toml:14: [upstream.u] '10.0.0.1'"]  # fmt: skip
+    assert status == 2
+    assert [text for text in said if text not in output] == []
+    assert output.count("\n") == len(said), output
 
 
 def test_check_config_looks_at_upstreams_also_where_nothing_is_loaded(folder: Path) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsgikit import loader
 from wsgikit.config.resolve import Config
-from wsgikit.errors import ConfigError, LoadError
+from wsgikit.errors import ConfigError, LoadError, WsgikitError
 
 if TYPE_CHECKING:
     from wsgikit.cli.imports import Imports
@@ -30,17 +30,19 @@ def assemble(
     group: str = "",
     forward: Forward | None = None,
     imports: Imports | None = None,
+    mistakes: list[WsgikitError] | None = None,
 ) -> App:
     """Load every app, put its middleware around it, and mount it; routes go before mounts.
 
     `group` is the worker group this process belongs to: the front group ("") forwards to the others by the app that
     `forward(name)` makes, every other has its own mounts. Without `forward` everything is in one process.
     `app` is one that is there already (`wsgikit.serve(app)`). `imports` decides about apps that cannot be imported.
-    LoadError and ConfigError name the place in the file.
+    LoadError and ConfigError name the place in the file. Those of apps and of middleware are added to `mistakes`, where
+    it is given, so that the next ones are found as well; the result is of no use then.
     """
     if not config.mounts and not config.routes:
         return _plain(config, app)
-    whole = _Assembly(config, app, imports or imports_of(config, app))
+    whole = _Assembly(config, app, imports or imports_of(config, app), mistakes)
     mounts = [mount for mount in mounts_of(config, app) if not group or mount.group == group]
     if [(mount.host, mount.path) for mount in mounts] == [("", "/")] and not mounts[0].group:
         mounted = whole.built(mounts[0])
@@ -51,7 +53,8 @@ def assemble(
         mounted = Mount([whole.point(mount, away) for mount in mounts])
     if config.routes and not group:
         mounted = whole.routed(mounted)
-    whole.imports.check()
+    if mistakes is None:
+        whole.imports.check()
     return mounted
 
 
@@ -98,10 +101,11 @@ def mounts_of(config: Config, app: App | None = None) -> tuple[MountEntry, ...]:
 class _Assembly:
     """One pass over the tables of a configuration: each entry becomes an app."""
 
-    def __init__(self, config: Config, app: App | None, imports: Imports) -> None:
+    def __init__(self, config: Config, app: App | None, imports: Imports, mistakes: list[WsgikitError] | None) -> None:
         self.config = config
         self.app = app
         self.imports = imports
+        self.mistakes = mistakes
         self.upstreams: dict[str, App] = {}
 
     def point(self, mount: MountEntry, forward: Forward | None) -> MountPoint:
@@ -148,8 +152,19 @@ class _Assembly:
 
     def built(self, entry: MountEntry | RouteEntry) -> App:
         """The app of an entry with all that is around it."""
-        app = wrapped(self.loaded(entry), entry.use)
+        loaded = self.tried(entry, lambda: self.loaded(entry))
+        app = self.tried(entry, lambda: wrapped(loaded, entry.use))
         return _linted(app) if self.config.get("lint") else app
+
+    def tried(self, entry: MountEntry | RouteEntry, make: Callable[[], App]) -> App:
+        """What `make` makes; where mistakes are collected, something in the place of what cannot be made."""
+        try:
+            return make()
+        except (ConfigError, LoadError) as error:
+            if self.mistakes is None:
+                raise
+            self.mistakes.append(_placed(error, entry) if isinstance(error, ConfigError) else error)
+            return _nothing
 
     def loaded(self, entry: MountEntry | RouteEntry) -> App:
         if entry.upstream:
@@ -161,6 +176,11 @@ class _Assembly:
             return self.app
         load = partial(named_app, entry.app, entry.place("app"))
         return self.imports.app(entry, load, lazy=getattr(entry, "lazy", False))
+
+
+def _nothing(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Stands where an app cannot be made, while mistakes are looked for; nobody calls it."""
+    raise ConfigError("this app could not be made")
 
 
 def _placed(error: ConfigError, entry: Entry) -> ConfigError:

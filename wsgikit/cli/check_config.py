@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 
 from wsgikit.cli.assemble import assemble, imports_of, upstream_app
 from wsgikit.config import build
+from wsgikit.config.problems import Problems
 from wsgikit.config.resolve import Config, Sources
+from wsgikit.errors import ConfigError, LoadError, WsgikitError
 
 HELP = """Test a configuration without serving it.
 
@@ -28,8 +31,10 @@ def run(options: argparse.Namespace) -> int:
     """Check; ConfigError and LoadError say what is wrong. Returns 0."""
     config = Sources(file=options.file).read()
     _make_settings(config)
+    mistakes = list(_wrong_upstreams(config))
     if not options.no_load:
-        _load(config)
+        _load(config, mistakes)
+    _tell(mistakes)
     print(_summary(config, loaded=not options.no_load))
     return 0
 
@@ -43,17 +48,37 @@ def _make_settings(config: Config) -> None:
     build.limits(config)
     for group in build.group_settings(config):
         build.worker_settings(config, group.name)
+
+
+def _wrong_upstreams(config: Config) -> Iterator[WsgikitError]:
     for upstream in config.upstreams.values():
-        upstream_app(upstream)
+        try:
+            upstream_app(upstream)
+        except ConfigError as error:
+            yield error
 
 
-def _load(config: Config) -> None:
+def _load(config: Config, mistakes: list[WsgikitError]) -> None:
+    """Put everything together; what is wrong is added to `mistakes`."""
     from wsgikit.cli.launch import prepare_imports
 
     if config.mounts or config.get("app") or config.routes:
         os.environ.update(config.get("env"))
         prepare_imports(config)
-        assemble(config, imports=imports_of(config, strict=True))
+        try:
+            assemble(config, imports=imports_of(config, strict=True), mistakes=mistakes)
+        except (ConfigError, LoadError) as error:
+            mistakes.append(error)
+
+
+def _tell(mistakes: list[WsgikitError]) -> None:
+    """Raise what was found: one mistake as it is, with the traceback of the app behind it; several as a list."""
+    texts = list(dict.fromkeys(str(error) for error in mistakes))
+    if len(texts) == 1:
+        raise mistakes[0]
+    problems = Problems()
+    problems.found += texts
+    problems.stop()
 
 
 def _summary(config: Config, *, loaded: bool) -> str:
