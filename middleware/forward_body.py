@@ -32,6 +32,10 @@ HEAD_ALONE = 0.2
 # itself instead of passing them on, and the thread has to wait.
 FRUITLESS = 3
 
+# Bytes after which a body that never makes us wait lets other connections go first: as many such bodies as there are
+# threads would else keep everybody from being heard.
+TURN = 1024 * 1024
+
 
 class Waiter:
     """Waits for an upstream's descriptor without a thread, by the server's `wsgikit.pause`.
@@ -65,6 +69,10 @@ class Waiter:
                 return False
         pause(fd, max(0.0, until - monotonic()), client=self._client)
         return True
+
+    def let_others(self, fd: int) -> None:
+        """Have others go first behind an empty block. Disconnected: the client has left."""
+        self.wish(fd, monotonic())
 
     def take_back(self) -> None:
         """Nothing is waited for any more, whoever asks for blocks: what was waited for is here, or nobody wants it."""
@@ -106,7 +114,7 @@ class RelayBody:
     when the client has left. `waiter`: None has the thread wait. `alone`: None where the head cannot go without a body.
     """
 
-    __slots__ = ("_alone", "_begun", "_ended", "_failed", "_response", "_until", "_waiter")
+    __slots__ = ("_alone", "_begun", "_ended", "_failed", "_response", "_turn", "_until", "_waiter")
 
     def __init__(
         self,
@@ -123,6 +131,7 @@ class RelayBody:
         self._waiter = waiter
         self._alone = alone
         self._until = 0.0  # monotonic seconds at which the next byte has to be here; 0 while none is waited for
+        self._turn = 0  # bytes since somebody else could have his
 
     def __iter__(self) -> RelayBody:
         return self
@@ -159,9 +168,15 @@ class RelayBody:
             if block is None and alone is not None:
                 self._begun = alone.sent()
             return block
+        if self._turn >= TURN and not response.arrived:
+            self._turn, self._until = 0, response.patience()
+            waiter.let_others(response.fileno())
+            return None
         block = response.read_now()
         if block is None:
+            self._turn = 0
             return self._wait(waiter)
+        self._turn += len(block)
         if self._until:
             self._until = 0.0
             waiter.take_back()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from wsgikit.protocols import Action
@@ -37,11 +38,19 @@ class Pausing(Sender):
         self.waits: Wait | None = None
 
     def _wait(self, member: Member) -> None:
-        """The app waits for a descriptor, and nothing is left to be sent: give the thread to others."""
+        """The app waits for a descriptor, and nothing is left to be sent: give the thread to others.
+
+        Or it has only let others go first, and its client takes bytes.
+        """
         wish, worker, connection = self.pauses, self.worker, cast("Connection", self)  # what it is a part of
         if self.gone:
             self._run(member, self._abandon)
             self.destroy()
+            return
+        if self.contended and wish is not None:
+            wish.fd = -1
+            self.resume_sending()
+            self.proceed(member, self._run(member, self._resume))
             return
         self.stage = PAUSED
         self.deadline = inf  # the wait has its own
@@ -61,6 +70,10 @@ class Pausing(Sender):
             worker.poller.arm(self.fd, LEFT)
         worker.parked[wait.fd] = wait  # last: it may end at once, and then has to find the connection
         worker.housekeeping.expect(wish.until)
+
+    def is_brief(self) -> bool:
+        """See `Sender`."""
+        return self.action == Action.PAUSE and self.pauses is not None and self.pauses.until <= monotonic()
 
     def _on_pause(self, member: Member) -> None:
         """The calling thread, which owns the connection, begins the wait or ends it."""

@@ -181,7 +181,8 @@ class Sender:
             pass
 
     def drained(self) -> bool:
-        """The poller told that the client takes bytes again. True: the queue is empty, and the caller goes on."""
+        """The poller told that the client takes bytes again. True: the queue is empty, or the app need not wait for
+        that (`is_brief`), and the caller goes on."""
         with self.output.lock:
             self.armed = False
             if self.fd < 0:
@@ -190,14 +191,27 @@ class Sender:
                 self._drain()
             except Disconnected:
                 pass
-            if self.output and not self.gone:
+            hurried = not self.busy and self.is_brief() and self.output.room()
+            if self.output and not self.gone and not hurried:
                 self.armed = self.busy
                 self.park(self.stream.wants() or WRITE)
                 return False
             if self.busy:
                 return False  # the app's thread finds the queue empty and goes on by itself
-            self.contended = False
+            self.contended = bool(self.output)
             return True
+
+    def resume_sending(self) -> None:
+        """The app goes on while bytes are queued."""
+        with self.output.lock:
+            self.busy = True
+            if self.output:
+                self._begin_waiting()
+
+    def is_brief(self) -> bool:
+        """Whether the app is paused and only lets others go first, so that it may go on as soon as its client takes
+        anything and there is room for more."""
+        return False
 
     def flushed(self, action: int) -> bool:
         """The app's thread is done. True: so is the queue, and the caller goes on; else the poller will do `action`."""

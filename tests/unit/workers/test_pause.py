@@ -420,3 +420,27 @@ def test_the_log_tells_how_long_a_request_waited_before_it_ran_and_no_pause(embe
     wait_for(lambda: bool(records))
     assert records[0].app >= 0.05
     assert records[0].wait > 0.0  # until it ran first, not until it ran last
+
+
+def test_an_app_that_lets_others_go_first_goes_on_while_its_client_is_slow(embedded: Embedded, pipe: Pipe) -> None:
+    os.write(pipe.write, b"x")  # there is always more to come
+    given: list[int] = []
+    blocks = [bytes([number]) * 500_000 for number in range(40)]
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/much":
+            for block in blocks:
+                yield block
+                given.append(1)
+                environ["wsgikit.pause"](pipe.read, 0.0)
+                yield b""
+
+    _, address = serve(embedded, app, threads=1)
+    with RawClient(address) as slow, RawClient(address) as other:
+        slow.send(GET.replace(b"/ ", b"/much "))
+        for _ in range(5):
+            other.send(GET)
+            assert other.read_response().body == b""
+        assert len(given) < 40  # it takes nothing, so that no more is asked for
+        assert slow.read_response(timeout=20).body == b"".join(blocks)
