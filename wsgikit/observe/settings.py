@@ -51,3 +51,7 @@ class LogSettings:
             raise ConfigError(
                 f"access_log_field_limit = {self.access_log_field_limit!r}: 0 (automatic), or 16 and above"
             )
+        if self.access_logformat not in ("combined", "json"):
+            from wsgikit.observe.logformat import compile_format
+
+            compile_format(self.access_logformat)  # a wrong name is told at once, also where nothing is written yet

@@ -273,3 +273,9 @@ def test_time_zones_and_seconds_are_written_right(monkeypatch: pytest.MonkeyPatc
         time.tzset()
         clock._common = (-1, "")
     assert clock.iso(1.9996) == "1970-01-01T00:00:01.999Z"
+
+
+def test_a_wrong_format_is_told_also_where_no_log_is_written() -> None:
+    with pytest.raises(ConfigError, match=r"access_logformat: unknown name %\(statu\)s"):
+        LogSettings(access_logformat="%(h)s %(statu)s")
+    LogSettings(access_logformat="%(h)s %(s)s")
