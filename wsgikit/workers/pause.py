@@ -105,6 +105,13 @@ class Wait:
         if taken is not None:
             worker.queue(taken, member)
 
+    def displace(self) -> None:
+        """The number stands for another file by now: the wait ends. For the thread that leads."""
+        worker = self.connection.worker
+        taken = worker.parked.get(self.connection.fd)
+        if taken is not None:
+            worker.queued.append(self.connection.fd)
+
     def destroy(self) -> None:
         """Something went wrong in wsgikit itself."""
         self.connection.destroy()

@@ -26,6 +26,7 @@ from wsgikit.workers.housekeeping import Housekeeping
 from wsgikit.workers.lead import Lead
 from wsgikit.workers.listener import Listener
 from wsgikit.workers.member import Member
+from wsgikit.workers.pause import Wait
 from wsgikit.workers.poller import EpollPoller, make_poller
 from wsgikit.workers.services import make_acceptors
 from wsgikit.workers.settings import WorkerSettings
@@ -33,7 +34,6 @@ from wsgikit.workers.settings import WorkerSettings
 if TYPE_CHECKING:
     from wsgikit.scoreboard import Scoreboard, Slot
     from wsgikit.workers.connection import Connection
-    from wsgikit.workers.pause import Wait
 
 log = logging.getLogger("wsgikit.error")
 
@@ -231,8 +231,11 @@ class Worker:
         self.ready.append((connection.fd, 0))
 
     def admit(self, connection: Connection) -> None:
-        """A connection was accepted."""
+        """A connection was accepted, says the thread that leads."""
         self.open.add(connection)
+        stale = self.parked.pop(connection.fd, None)
+        if isinstance(stale, Wait):  # an app has closed what it waits for: its wait would be forgotten, with its time
+            stale.displace()
         if self._cells is not None:
             self._cells[CONNECTIONS] = len(self.open)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from contextvars import ContextVar
+from math import inf
 from typing import Any
 
 import pytest
@@ -444,3 +445,16 @@ def test_an_app_that_lets_others_go_first_goes_on_while_its_client_is_slow(embed
             assert other.read_response().body == b""
         assert len(given) < 40  # it takes nothing, so that no more is asked for
         assert slow.read_response(timeout=20).body == b"".join(blocks)
+
+
+def test_a_wait_whose_descriptor_the_app_has_closed_ends_when_a_client_gets_its_number(embedded: Embedded) -> None:
+    """Its entry would be written over, and with it the only one that knows when its time is over."""
+    with ExitStack() as stack:
+        worker = embedded.still()
+        waiting, _ = connect(worker, stack)
+        new, _ = connect(worker, stack)
+        worker.watch(waiting, READ)
+        worker.parked[new.fd] = Wait(waiting, new.fd, inf)
+        worker.admit(new)
+        assert worker.parked == {waiting.fd: waiting}
+        assert list(worker.queued) == [waiting.fd]
