@@ -4,6 +4,8 @@ Owns what PEP 3333 asks of something that is an app to its server and a server t
 be called late, again with exc_info, or never; write(); one block out for each in; close() exactly once on what the
 app returned; Content-Length kept true; a file_wrapper result passed on by identity. Must not know any middleware.
 
+    from wsgikit.wsgi.wrap import Blocks, wrap
+
     class Shout:
         def __init__(self, app):
             self.app = app
