@@ -274,6 +274,7 @@ def test_serve_from_python(folder: Path) -> None:
         assert get(server) == "from python"
         server.signal(signal.SIGTERM)
         assert server.wait(15) == 0
+        wait_for(lambda: "stopping" in server.output)
 
 
 def test_a_wrong_option_from_python_is_an_exception() -> None:

@@ -122,6 +122,8 @@ class Master(Supervisor):
             self.board.sweep()
 
     def stopped(self) -> None:
+        if not self.status:  # else "cannot start" has been said
+            log.info("stopping")
         self._notifier.tell(STOPPING)
 
     def failed(self, report: str) -> None:
