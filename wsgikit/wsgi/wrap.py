@@ -44,6 +44,7 @@ A middleware never changes `environ`: it passes `{**environ, "key": value}` on.
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 from wsgikit.wsgi.wrap_body import TransformedBody, close_after
@@ -328,17 +329,24 @@ class Response(ResponseHead):
         return iterable
 
 
+@cache
+def _exchange() -> type:
+    """Our server's side of a response. Other servers do not need it."""
+    from wsgikit.wsgi.exchange import Exchange
+
+    return Exchange
+
+
 def may_start_late(start_response: StartResponse | None) -> bool:
     """Whether an app may give empty blocks before it calls start_response: nobody but our own layers, which go by what
     they are told and not by when, stands between it and a wsgikit server.
 
     PEP 3333 lets every other layer expect the call before the first block, even if that is empty.
     """
-    from wsgikit.wsgi.exchange import Exchange  # other servers do not need it
-
+    exchange = _exchange()
     while start_response is not None:
         owner = getattr(start_response, "__self__", None)
-        if isinstance(owner, Exchange):
+        if isinstance(owner, exchange):
             return True
         ours = type(owner).__module__.startswith("wsgikit.")
         start_response = getattr(owner, "_server_start", None) if ours else None
