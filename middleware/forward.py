@@ -172,6 +172,7 @@ class Gateway:
 
         flush = environ.get("wsgikit.flush_head")
         alone = HeadAlone(flush, at_once=_is_event_stream(fields)) if flush is not None else None
+        waiter = waiter if response.pausable else None
         return RelayBody(response, failed, partial(self._ended, environ, reply), waiter, alone)
 
     def _ended(self, environ: WSGIEnvironment, reply: Reply, error: BaseException | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from scripted_upstream import Gone, Peer, Received, ScriptedUpstream, ok
+from throwaway_certificate import make, server_context
 
 from wsgikit.errors import PeerTimeout
 from wsgikit.testing import RawClient, ServerProcess
@@ -203,6 +204,24 @@ def test_an_answer_that_comes_before_the_whole_upload_is_not_waited_for(gate: Ga
         assert client.read_response().body == b"enough"
         assert time.monotonic() - begun < 3.5
         gate.opened.set()
+
+
+def test_a_body_that_comes_later_over_tls(gate: Gate, tmp_path: Path) -> None:
+    certificate = make(tmp_path)
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnow, ")
+        gate.opened.wait(10)
+        peer.send(b"late")
+
+    with ScriptedUpstream(script, tls=server_context(*certificate)) as up, ExitStack() as stack:
+        server = stack.enter_context(two_threads({"to": up.url, "tls": {"ca": certificate[0]}}))
+        client = stack.enter_context(RawClient(server.address))
+        client.send(GET % b"slow")
+        assert client.read_until(b"now, ").endswith(b"now, ")
+        gate.opened.set()
+        assert client.read_until(b"late") == b"late"
 
 
 def test_a_stale_connection_is_replaced(gate: Gate) -> None:

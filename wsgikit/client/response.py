@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import NoReturn
 
-from wsgikit.client.connection import Connection
+from wsgikit.client.connection import RECEIVE, RECEIVE_MOST, Connection
 from wsgikit.client.exchange import Exchange
 from wsgikit.client.request import Request
 from wsgikit.client.settings import ClientSettings
@@ -72,8 +72,11 @@ class Response:
             # Some servers send the body to HEAD all the same (waitress 3 does): it would be read as the next response.
             risky = request.method == "HEAD" and (head.chunked or bool(head.content_length))
             self._finish(clean=not rest and not risky)
-        elif rest:
-            self._block = self._feed(decoder, rest)
+        else:
+            if self._connection is not None:
+                self._connection.most = RECEIVE_MOST if (head.content_length or 0) > RECEIVE else RECEIVE
+            if rest:
+                self._block = self._feed(decoder, rest)
 
     @property
     def reason(self) -> bytes:
@@ -158,6 +161,11 @@ class Response:
         detail = f"nothing within {self._settings.idle_timeout:g} s"
         raise UpstreamTimeout(self._url, "body", detail, answered=True)
 
+    @property
+    def pausable(self) -> bool:
+        """Whether `read_now` can be used, and `fileno` tells when to."""
+        return self._connection is not None and self._connection.pausable
+
     def fileno(self) -> int:
         """The connection's descriptor while more of the body is to come; -1 afterwards."""
         return -1 if self._connection is None else self._connection.fd
@@ -191,6 +199,8 @@ class Response:
                 return block
 
     def _feed(self, decoder: Decoder, data: bytes) -> bytes:
+        if len(data) >= RECEIVE and self._connection is not None:  # it comes quicker than it is taken
+            self._connection.most = RECEIVE_MOST
         try:
             block = decoder.feed(data)
         except ProtocolError as error:

@@ -86,7 +86,7 @@ class ClientSettings:
     keep_alive: float = 4.0
     """How long an unused connection is kept. Shorter than servers keep theirs (Node and Apache 5 s, nginx 75 s)."""
 
-    max_idle: int = 32
+    max_idle: int = 128
     """Unused connections kept for each endpoint."""
 
     max_requests: int = 0

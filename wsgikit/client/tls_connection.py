@@ -11,6 +11,8 @@ from wsgikit.client.connection import READ, RECEIVE, WRITE, Connection
 class TlsConnection(Connection):
     """A TLS connection; `sock` is an SSLSocket."""
 
+    pausable = False  # OpenSSL may hold bytes that the descriptor shows no more
+
     __slots__ = ("_needs", "_tls")
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
