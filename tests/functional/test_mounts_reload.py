@@ -167,7 +167,7 @@ def test_a_mount_that_failed_before_may_fail_again_and_a_new_one_may_not(tmp_pat
         settled(server, b="b3", c="c3")
         code(tmp_path, "b", BROKEN)  # it works now, so that it may not fail from here on
         reload(server, refused=True)
-        assert get(server, "/b")[1][:3] == "b3 "
+        settled(server, b="b3")  # a worker from before b worked may still have been about to leave
 
 
 def test_the_only_app_may_become_one_of_several_but_not_fail(tmp_path: Path) -> None:
