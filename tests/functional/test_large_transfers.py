@@ -90,5 +90,6 @@ def test_an_upload_of_a_gibibyte(serving, mode: str, chunked: bool) -> None:
         if chunked:
             client.send(b"0\r\n\r\n")
         response = client.read_response(timeout=120)
+    assert response.status == 200, server.output
     assert response.body == b"%d %b" % (SIZE, digest.hexdigest().encode())
     assert peak - before < FLAT

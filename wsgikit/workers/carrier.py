@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from wsgikit.errors import Disconnected
 from wsgikit.protocols import Action
 from wsgikit.workers.connection import Connection
-from wsgikit.workers.poller import READ, WRITE
+from wsgikit.workers.poller import READ, WRITE, milliseconds
 from wsgikit.workers.stages import GREETING, LINGERING
 from wsgikit.workers.stream import Stream
 
@@ -280,7 +280,7 @@ class Carrier(Connection):
                     self.abort()
                     self.output.clear()
                     raise Disconnected("the web server took nothing for too long")
-            poll.poll(max(1, int(left * 1000)))
+            poll.poll(milliseconds(left))
 
     # The end
 

@@ -21,7 +21,7 @@ from wsgikit.protocols import Action
 from wsgikit.workers.client_gone import ClientGone
 from wsgikit.workers.pause import Pause
 from wsgikit.workers.pausing import Pausing
-from wsgikit.workers.poller import READ
+from wsgikit.workers.poller import READ, milliseconds
 from wsgikit.workers.stages import LINGERING, OPEN, PAUSED, QUEUED
 from wsgikit.workers.stream import RECEIVE_BODY, Stream
 
@@ -229,7 +229,7 @@ class Connection(Pausing):
             if poll is None:
                 poll = select.poll()
                 poll.register(self.fd, select.POLLIN)
-            poll.poll(max(1, int(left * 1000)))
+            poll.poll(milliseconds(left))
 
     def detach(self) -> socket.socket:
         """See `Link`."""

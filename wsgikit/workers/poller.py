@@ -21,8 +21,14 @@ READ, WRITE = 1, 4
 LEFT: int = getattr(select, "EPOLLRDHUP", 0)
 """Mask: the peer has ended its side. 0 where the system cannot tell."""
 
+_LONGEST = 3600.0  # seconds: poll() takes milliseconds in 31 bits, and whoever calls it looks at the clock again
 _ONE_SHOT: int = getattr(select, "EPOLLONESHOT", 0)
 _BATCH = 64  # descriptors a poll gives at most: what waits behind a slow call must not be many
+
+
+def milliseconds(seconds: float) -> int:
+    """What to give to poll(), in a loop that keeps the time: at least 1, and not more than it takes."""
+    return max(1, int(min(seconds, _LONGEST) * 1000))
 
 
 class Poller(Protocol):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from wsgikit.errors import Disconnected
 from wsgikit.protocols import Action
 from wsgikit.workers.output import Output
-from wsgikit.workers.poller import READ, WRITE
+from wsgikit.workers.poller import READ, WRITE, milliseconds
 from wsgikit.workers.stream import PlainStream, Stream
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Sender:
             if left <= 0:
                 self.abort()
                 raise Disconnected("the client took nothing for too long")
-            poll.poll(max(1, int(left * 1000)))
+            poll.poll(milliseconds(left))
 
     def _lost(self, error: OSError) -> Disconnected:
         self.gone = True

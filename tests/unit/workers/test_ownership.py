@@ -135,3 +135,13 @@ def test_requests_to_the_server_itself_keep_a_connection(embedded: Embedded) -> 
             client.send(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
             assert client.read_response().status == 204
             assert not client.readable(0.3)
+
+
+def test_a_body_of_gigabytes_may_be_waited_for_longer_than_poll_can(embedded: Embedded) -> None:
+    """What has been received earns time: at 500 bytes a second a gibibyte is worth more milliseconds than 31 bits."""
+    with ExitStack() as stack:
+        connection, client = connect(embedded.still(), stack)
+        later = threading.Timer(0.05, client.send, (b"more",))
+        later.start()
+        assert connection.receive(1 << 31, time.monotonic()) == b"more"
+        later.join()
