@@ -116,10 +116,12 @@ def test_a_full_endpoint_has_a_queue_that_needs_no_threads(gate: Gate, upstream:
 def test_the_queue_has_its_end(upstream: ScriptedUpstream) -> None:
     options = {"endpoints": [f"{upstream.url} max_connections=1"], "queue": 2, "queue_timeout": 0.3, "retry_after": 7}
     with two_threads(options) as server, ExitStack() as stack:
-        clients = [stack.enter_context(RawClient(server.address)) for _ in range(4)]
-        for client in clients:
+        first, *others = [stack.enter_context(RawClient(server.address)) for _ in range(4)]
+        first.send(GET % b"slow")
+        wait_for(lambda: upstream.requests)
+        for client in others:
             client.send(GET % b"slow")
-        answers = [client.read_response(timeout=5) for client in clients[1:]]
+        answers = [client.read_response(timeout=5) for client in others]
         assert [answer.status for answer in answers] == [503, 503, 503]
         assert answers[0].get("Retry-After") == b"7"
 
