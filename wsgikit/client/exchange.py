@@ -25,6 +25,8 @@ _JOIN = 16 * 1024
 class Exchange:
     """Send a request, read the head of its response. `buffer` is then what came behind the head."""
 
+    has_end = False  # something goes behind a body whose length was told
+
     __slots__ = (
         "_connection", "_continued", "_deadline", "_interim", "_outgoing", "_request", "_settings", "_url", "answered",
         "buffer", "head", "head_by", "whole",
@@ -50,15 +52,14 @@ class Exchange:
     def run(self) -> ResponseHead:
         """The head of the final response. UpstreamError, UpstreamTimeout; Disconnected when the watched peer has left;
         whatever the body raises. After an error the connection is of no more use."""
-        self._send()
-        if self.head is None:
-            self._await_head()
+        self.begin()
+        self.wait()
         if self.head is None:
             raise RuntimeError("waiting for a head ended without one")
         return self.head
 
     def begin(self) -> None:
-        """Send the request. Errors as `run`; a head may have come meanwhile. For use with `look`."""
+        """Send the request. Errors as `run`; a head may have come meanwhile. Then `look`, or `wait`."""
         self._send()
         self.head_by = self._until(self._settings.first_byte_timeout)
 
@@ -97,15 +98,23 @@ class Exchange:
                 left -= len(block)
                 if left < 0:
                     raise ValueError("the body is longer than its Content-Length (RFC 9110 8.6)")
-            if not self._push_block(before, chunk(block) if left is None else block):
+            if not self._push_block(before, self._framed(block)):
                 return
             before = b""
-            if left != 0 and self._connection.pending() and self._has_answered():
+            if (left != 0 or self.has_end) and self._connection.pending() and self._has_answered():
                 return
         if left:
             raise ValueError(f"the body ended {left} bytes before its Content-Length (RFC 9110 8.6)")
-        end = before + (self._last_chunk() if left is None else b"")
+        end = before + self._end()
         self.whole = self._push(end) if end else True
+
+    def _framed(self, block: bytes) -> bytes:
+        """A block of the body as it goes over the wire."""
+        return chunk(block) if self._outgoing.length is None else block
+
+    def _end(self) -> bytes:
+        """What goes behind the body."""
+        return self._last_chunk() if self._outgoing.length is None else b""
 
     def _push_block(self, before: bytes, data: bytes) -> bool:
         if before and len(data) < _JOIN:
@@ -166,12 +175,6 @@ class Exchange:
         """Wait for the head, after `begin`. Errors as `run`."""
         while self.head is None:
             if not self._take(self.head_by):
-                self._time_out("head", self._settings.first_byte_timeout)
-
-    def _await_head(self) -> None:
-        deadline = self._until(self._settings.first_byte_timeout)
-        while self.head is None:
-            if not self._take(deadline):
                 self._time_out("head", self._settings.first_byte_timeout)
 
     def _has_answered(self) -> bool:

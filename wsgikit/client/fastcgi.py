@@ -92,26 +92,15 @@ class Stdout:
 class FastcgiExchange(GatewayExchange):
     """One request in records. `stdout` goes on in the response."""
 
+    has_end = True
+
     __slots__ = ("stdout",)
 
-    def _send_body(self, before: bytes) -> None:
-        outgoing = self._outgoing
-        left = outgoing.length
-        for block in outgoing.blocks or ():
-            if not block:
-                continue
-            if left is not None:
-                left -= len(block)
-                if left < 0:
-                    raise ValueError("the body is longer than its Content-Length (RFC 9110 8.6)")
-            if not self._push_block(before, format_stream(Kind.STDIN, _NUMBER, block)):
-                return
-            before = b""
-            if self._connection.pending() and self._has_answered():
-                return
-        if left:
-            raise ValueError(f"the body ended {left} bytes before its Content-Length (RFC 9110 8.6)")
-        self.whole = self._push(before + _LAST)
+    def _framed(self, block: bytes) -> bytes:
+        return format_stream(Kind.STDIN, _NUMBER, block)
+
+    def _end(self) -> bytes:
+        return _LAST
 
     def _absorb(self, data: bytes) -> None:
         try:

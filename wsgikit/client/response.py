@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from time import monotonic
 from typing import NoReturn
 
@@ -109,20 +110,13 @@ class Response:
 
         UpstreamError: it was cut short, or broke its framing; UpstreamTimeout; Disconnected: the watched peer has left.
         """
-        if self._block:
-            block, self._block = self._block, b""
-            return block
-        connection, decoder = self._connection, self._decoder
-        if connection is None or decoder is None:
-            return b""
-        try:
-            return self._next(connection, decoder, patience)
-        except BaseException:
-            self.close()
-            raise
+        return self._take(patience, wait=True)
 
     def read_now(self) -> bytes | None:
         """As `read`, without waiting: None when nothing is here. The caller keeps the time (`expire`)."""
+        return self._take(None, wait=False)
+
+    def _take(self, patience: float | None, *, wait: bool) -> bytes | None:
         if self._block:
             block, self._block = self._block, b""
             return block
@@ -130,15 +124,26 @@ class Response:
         if connection is None or decoder is None:
             return b""
         try:
-            return self._here(connection, decoder)
+            if wait:
+                return self._awaited(connection, decoder, patience)
+            return self._decoded(decoder, connection.receive_now)
         except BaseException:
             self.close()
             raise
 
-    def _here(self, connection: Connection, decoder: Decoder) -> bytes | None:
+    def _awaited(self, connection: Connection, decoder: Decoder, patience: float | None) -> bytes | None:
+        end = self.patience()
+        pause = end if patience is None else min(end, monotonic() + patience)
+        block = self._decoded(decoder, partial(connection.receive, pause))
+        if block is None and pause >= end:
+            self.expire()
+        return block
+
+    def _decoded(self, decoder: Decoder, receive: Callable[[], bytes | None]) -> bytes | None:
+        """The next block that `receive` brings, b"" at the end; None when it brings nothing."""
         while True:
             try:
-                data = connection.receive_now()
+                data = receive()
             except OSError as error:
                 raise UpstreamError(self._url, "body", str(error), answered=True) from error
             if data is None:
@@ -169,34 +174,6 @@ class Response:
     def fileno(self) -> int:
         """The connection's descriptor while more of the body is to come; -1 afterwards."""
         return -1 if self._connection is None else self._connection.fd
-
-    def watch(self, fd: int) -> None:
-        """Have `read` end with Disconnected once the peer of `fd` has left."""
-        if self._connection is not None:
-            self._connection.watch(fd)
-
-    def _next(self, connection: Connection, decoder: Decoder, patience: float | None) -> bytes | None:
-        settings = self._settings
-        now = monotonic()
-        end = now + settings.idle_timeout
-        if self._deadline:
-            end = min(end, self._deadline)
-        pause = end if patience is None else min(end, now + patience)
-        while True:
-            try:
-                data = connection.receive(pause)
-            except OSError as error:
-                raise UpstreamError(self._url, "body", str(error), answered=True) from error
-            if data is None:
-                if pause < end:
-                    return None
-                raise UpstreamTimeout(self._url, "body", f"nothing within {settings.idle_timeout:g} s", answered=True)
-            if not data:
-                self._end(decoder)
-                return b""
-            block = self._feed(decoder, data)
-            if block or decoder.done:
-                return block
 
     def _feed(self, decoder: Decoder, data: bytes) -> bytes:
         if len(data) >= RECEIVE and self._connection is not None:  # it comes quicker than it is taken
