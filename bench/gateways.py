@@ -9,7 +9,6 @@ and fastcgi); uwsgi and scgi have a connection for each request by their nature.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import signal
 import subprocess
@@ -23,7 +22,7 @@ from statistics import median
 
 from client import verify, wrk
 from process import BenchError, Running, free_port
-from run import chosen, turn
+from run import add_names, chosen, rounds_parser, turn
 from servers import BACKLOG, HERE, KEEP_ALIVE, LIMIT, python
 from workloads import BROWSER, HELLO, SIXTEEN, Workload
 
@@ -176,14 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    cores = sorted(os.sched_getaffinity(0))
-    parser = argparse.ArgumentParser(prog="bench/gateways.py", description="Compare the wires behind nginx.")
-    parser.add_argument("--servers", help=f"comma-separated: {', '.join(each.name for each in BACKENDS)}")
-    parser.add_argument("--workloads", help=f"comma-separated: {', '.join(each.name for each in WORKLOADS)}")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of one round (default 3)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds for each server and workload (default 5)")
-    parser.add_argument("--server-core", type=int, default=cores[0], help="core of the app server")
-    parser.add_argument("--client-core", type=int, default=cores[-1], help="core of nginx and wrk")
+    parser = rounds_parser("gateways.py", "Compare the wires behind nginx.", ("the app server", "nginx and wrk"))
+    add_names(parser, "--servers", BACKENDS)
+    add_names(parser, "--workloads", WORKLOADS)
     return parser.parse_args(arguments)
 
 

@@ -8,7 +8,6 @@ that it is proxies that are compared. CPU is the proxy's own, for a request: the
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from statistics import median
 
 from client import verify, wrk
 from process import BenchError, Running, free_port
+from run import add_names, chosen, rounds_parser, turn
 from workloads import HELLO, SIXTEEN, Workload
 
 MIB = SIXTEEN * 65536
@@ -120,31 +120,25 @@ class Result:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    wanted = options.proxies.split(",") if options.proxies else [proxy.name for proxy in PROXIES]
-    proxies = [proxy for proxy in PROXIES if proxy.name in wanted]
+    proxies = chosen(PROXIES, options.proxies, "proxy")
+    workloads = chosen(WORKLOADS, options.workloads, "workload")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is stopped
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wsgikit-bench-")))
         folder.chmod(0o755)
         nginx_port, sink_port = start_upstreams(folder, options.client_core, stack)
-        for workload in WORKLOADS:
+        for workload in workloads:
             # nginx answers an upload before it has read it
             upstream = sink_port if workload.body else nginx_port
-            if not options.workloads or workload.name in options.workloads.split(","):
-                results = measure(workload, proxies, upstream, folder, options)
-                print("\n".join(["", workload.title, "", *table(results)]), flush=True)
+            results = measure(workload, proxies, upstream, folder, options)
+            print("\n".join(["", workload.title, "", *table(results)]), flush=True)
     return 0
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    cores = sorted(os.sched_getaffinity(0))
-    parser = argparse.ArgumentParser(prog="bench/proxies.py", description="Compare gateways on this machine.")
-    parser.add_argument("--proxies", help=f"comma-separated: {', '.join(proxy.name for proxy in PROXIES)}")
-    parser.add_argument("--workloads", help=f"comma-separated: {', '.join(each.name for each in WORKLOADS)}")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of one round (default 3)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds for each proxy and workload (default 5)")
-    parser.add_argument("--server-core", type=int, default=cores[0], help="core of the proxy")
-    parser.add_argument("--client-core", type=int, default=cores[-1], help="core of upstream and wrk")
+    parser = rounds_parser("proxies.py", "Compare gateways on this machine.", ("the proxy", "upstream and wrk"))
+    add_names(parser, "--proxies", PROXIES)
+    add_names(parser, "--workloads", WORKLOADS)
     return parser.parse_args(arguments)
 
 
@@ -177,8 +171,7 @@ def measure(
             except BenchError as error:
                 results[proxy.name].failed = str(error)
         for number in range(options.rounds + 1):
-            first = number % len(running) if running else 0
-            for process, result in running[first:] + running[:first]:
+            for process, result in turn(running, number):
                 if not result.failed:
                     one_round(workload, process, result, options, warm_up=number == 0)
     return results

@@ -90,16 +90,27 @@ def compare(options: argparse.Namespace) -> int:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    cores = sorted(os.sched_getaffinity(0))
-    parser = argparse.ArgumentParser(prog="bench/run.py", description="Compare WSGI servers on this machine.")
-    parser.add_argument("--servers", help=f"comma-separated: {', '.join(server.name for server in SERVERS)}")
-    parser.add_argument("--workloads", help=f"comma-separated: {', '.join(workload.name for workload in WORKLOADS)}")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of one round (whole seconds; default 3)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds for each server and workload (default 5)")
+    parser = rounds_parser("run.py", "Compare WSGI servers on this machine.", ("the servers", "wrk"))
+    add_names(parser, "--servers", SERVERS)
+    add_names(parser, "--workloads", WORKLOADS)
     parser.add_argument("--json", type=Path, help="where the figures go (default bench/results/TIME.json)")
-    parser.add_argument("--server-core", type=int, default=cores[0], help="core the servers run on")
-    parser.add_argument("--client-core", type=int, default=cores[-1], help="core wrk runs on")
     return parser.parse_args(arguments)
+
+
+def rounds_parser(program: str, description: str, sides: tuple[str, str]) -> argparse.ArgumentParser:
+    """The options of every program that goes by rounds. `sides`: what runs on the one core, and on the other."""
+    cores = sorted(os.sched_getaffinity(0))
+    parser = argparse.ArgumentParser(prog=f"bench/{program}", description=description)
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of one round (whole seconds; default 3)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each with each workload (default 5)")
+    parser.add_argument("--server-core", type=int, default=cores[0], help=f"core of {sides[0]}")
+    parser.add_argument("--client-core", type=int, default=cores[-1], help=f"core of {sides[1]}")
+    return parser
+
+
+def add_names(parser: argparse.ArgumentParser, option: str, everything: Sequence[Any]) -> None:
+    """An option that takes some of these names; see `chosen`."""
+    parser.add_argument(option, help=f"comma-separated: {', '.join(each.name for each in everything)}")
 
 
 def chosen(everything: Sequence[Any], names: str | None, kind: str) -> list[Any]:
