@@ -10,7 +10,8 @@ import io
 import logging
 import threading
 from collections.abc import Iterable, Iterator
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from wsgikit.errors import Disconnected, PeerTimeout, ProtocolError
@@ -30,7 +31,6 @@ log = logging.getLogger("wsgikit.cgi")
 _REDIRECTS = 10  # RFC 3875 6.2.2 leaves the number to the server; as Apache's LimitInternalRecursion
 _COUNT = "wsgikit.cgi.redirects"
 _BLOCK = 64 * 1024
-_MEMORY = 512 * 1024  # of a body without a length; what is larger goes to a file
 # How often an empty block tells the server that a silent program is still at work; its own time runs meanwhile.
 _HEARTBEAT = 5.0
 # RFC 9110 7.6.1: the connection is the server's, also where a program writes the whole head
@@ -182,7 +182,10 @@ def _body(environ: dict[str, Any]) -> tuple[int | None, Iterator[bytes]]:
     if length.isascii() and length.isdigit():
         return int(length), _blocks(stream, int(length))
     if environ.get("wsgi.input_terminated"):
-        return _measured(stream)
+        from wsgikit.client.measured import measured  # few requests come without a length
+
+        found, blocks = measured(iter(partial(stream.read, _BLOCK), b""))
+        return (found, blocks) if found else (None, iter(()))
     return None, iter(())
 
 
@@ -195,28 +198,3 @@ def _blocks(stream: Any, left: int) -> Iterator[bytes]:
             return
         left -= len(block)
         yield block
-
-
-def _measured(stream: Any) -> tuple[int | None, Iterator[bytes]]:
-    from tempfile import SpooledTemporaryFile
-
-    file: IO[bytes] = SpooledTemporaryFile(_MEMORY, prefix="wsgikit-upload-")  # noqa: SIM115 (its blocks outlive this)
-    length = 0
-    try:
-        while block := stream.read(_BLOCK):
-            length += len(block)
-            file.write(block)
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    if not length:
-        file.close()
-        return None, iter(())
-    return length, _kept(file)
-
-
-def _kept(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while block := file.read(_BLOCK):
-            yield block

@@ -15,6 +15,7 @@ origin, settings, tls          where and how
 request, exchange, response    one request
 connection, tls_connection, connect, pool
 gateway, fastcgi, scgi, uwsgi  the same for upstreams that do not speak HTTP
+measured                       the length of a body that does not tell it
 """
 
 from __future__ import annotations

@@ -6,22 +6,18 @@ travel. It must not know pools.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from math import inf
-from typing import IO
 
 from wsgikit.client.client import Client, Pending
 from wsgikit.client.exchange import Exchange
 from wsgikit.client.gateway_variables import Refused, Variables, make_variables
+from wsgikit.client.measured import measured
 from wsgikit.client.request import Outgoing, Request
 from wsgikit.client.response import Response
 from wsgikit.errors import ProtocolError
 from wsgikit.wire.cgi import parse_cgi_response
 from wsgikit.wire.http11 import ResponseHead
-
-_BLOCK = 64 * 1024
-_MEMORY = 512 * 1024  # of a body whose length is to be found out; what is larger goes to a file
 
 
 class Refusal(Response):
@@ -115,7 +111,7 @@ class GatewayClient(Client):
         outgoing = Outgoing(request)
         outgoing.expects = outgoing.upgrades = False
         if outgoing.length is None and self.measured:
-            outgoing.length, outgoing.blocks = _measured(outgoing.blocks or ())
+            outgoing.length, outgoing.blocks = measured(outgoing.blocks or ())
         length = outgoing.length if outgoing.blocks is not None or outgoing.length else 0
         variables = make_variables(request, length, self.settings.gateway)
         outgoing.head = self.opening(variables, outgoing)
@@ -124,26 +120,3 @@ class GatewayClient(Client):
     def opening(self, variables: Variables, outgoing: Outgoing) -> bytes:
         """What goes before the body. Refused: the variables do not fit."""
         raise NotImplementedError
-
-
-def _measured(blocks: Iterable[bytes]) -> tuple[int, Iterator[bytes]]:
-    """The length of a body, which is kept meanwhile, in memory first."""
-    from tempfile import SpooledTemporaryFile
-
-    file: IO[bytes] = SpooledTemporaryFile(_MEMORY, prefix="wsgikit-upload-")  # noqa: SIM115
-    length = 0
-    try:
-        for block in blocks:
-            length += len(block)
-            file.write(block)
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return length, _kept(file)
-
-
-def _kept(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while block := file.read(_BLOCK):
-            yield block
