@@ -167,8 +167,13 @@ class HttpProtocol:
 
     def abandon(self) -> None:
         """End an app that has paused; nothing where there is none."""
-        if self.paused is not None and self.exchange is not None:
-            self._abandon(self.paused, self.exchange)
+        paused, exchange = self.paused, self.exchange
+        if paused is None or exchange is None or exchange.pause is None:
+            return
+        self.paused = None
+        exchange.guard = None
+        exchange.pause.context.run(abandon, paused.suspended, exchange, self.request_line)
+        self._over(paused.environ, paused.facts, paused.stream, paused.takeover, paused.begun)
 
     def rest(self) -> None:
         """Nothing has come for a while: let go of what only saves time."""
@@ -243,13 +248,6 @@ class HttpProtocol:
             raise
         self.paused = None
         return self._over(paused.environ, paused.facts, paused.stream, paused.takeover, paused.begun)
-
-    def _abandon(self, paused: Paused, exchange: Exchange) -> None:
-        self.paused = None
-        exchange.guard = None
-        if exchange.pause is not None:
-            exchange.pause.context.run(abandon, paused.suspended, exchange, self.request_line)
-        self._over(paused.environ, paused.facts, paused.stream, paused.takeover, paused.begun)
 
     def _release(self, stream: Input) -> None:
         if self.body is not None and not isinstance(stream, StreamInput):
