@@ -27,13 +27,12 @@ class Attempt:
     and `until` is the time (monotonic seconds) to look at the latest."""
 
     __slots__ = (
-        "_call", "_cookie", "_endpoint", "_pending", "_place", "_started", "_upstream", "fd", "reply", "until"
+        "_call", "_endpoint", "_pending", "_place", "_started", "_upstream", "fd", "reply", "until"
     )  # fmt: skip
 
     def __init__(self, upstream: Upstream, call: Call) -> None:
         self._upstream = upstream
         self._call = call
-        self._cookie = ""
         self._started = 0.0
         self._endpoint: Endpoint | None = None
         self._place: Place | None = None
@@ -74,9 +73,8 @@ class Attempt:
         if response is None:
             return None
         self._pending = self._endpoint = None  # they are the reply's now
-        self.reply = reply = upstream.replied(endpoint, response, self._started)
-        reply.cookie = self._cookie
-        return reply
+        self.reply = upstream.replied(self._call, endpoint, response, self._started)
+        return self.reply
 
     def desert(self) -> None:
         """Let go: the client has left, or its body was broken. Nobody's fault here. Nothing when it is over already."""
@@ -94,11 +92,10 @@ class Attempt:
     def _send(self, endpoint: Endpoint) -> None:
         upstream, call = self._upstream, self._call
         self._endpoint = endpoint
-        self._cookie = upstream.cookie_for(call, endpoint)
         if not endpoint.client.pausable:
             self._endpoint = None
             send = partial(upstream.send_to, call, endpoint)
-            self.reply = upstream.served(call, endpoint, self._cookie, send, [])
+            self.reply = upstream.served(call, endpoint, send, [])
             return
         self._started = upstream.clock()
         try:
@@ -137,5 +134,5 @@ class Attempt:
         upstream, call = self._upstream, self._call
         self._pending = self._endpoint = None
         again = partial(upstream.send_again, call, endpoint, error)
-        self.reply = upstream.served(call, endpoint, self._cookie, again, [])
+        self.reply = upstream.served(call, endpoint, again, [])
         return self.reply

@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from wsgikit.errors import ConfigError
@@ -21,6 +22,7 @@ from wsgikit.wire.http11.grammar import NAME_TEXT
 
 _KEYS = ("secret", "cookie", "max_age", "same_site")
 _LEAST = 16  # characters; shorter secrets are guessed
+_KEPT = 1000  # tokens; as many as an upstream may have endpoints
 
 
 class Sticky:
@@ -38,11 +40,12 @@ class Sticky:
         if not isinstance(self.name, str) or not NAME_TEXT.fullmatch(self.name):
             raise ConfigError(f"sticky: cookie = {self.name!r} is no name of a cookie")
         self._secret = secret.encode()
+        self.token: Callable[[str], str] = lru_cache(maxsize=_KEPT)(self._token)
+        """What stands for an endpoint. Asked for every endpoint at every request: reckoned once."""
         self._max_age = int(seconds(options.get("max_age", 0), "sticky.max_age"))
         self._same_site = choice(options.get("same_site", "Lax"), "sticky.same_site", ("Lax", "Strict", "None"))
 
-    def token(self, url: str) -> str:
-        """What stands for an endpoint."""
+    def _token(self, url: str) -> str:
         digest = hmac.new(self._secret, url.encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest[:18]).decode("ascii")
 

@@ -57,12 +57,12 @@ class Reply:
 
     __slots__ = ("_upstream", "attempts", "cookie", "endpoint", "response")
 
-    def __init__(self, upstream: Upstream, endpoint: Endpoint, response: Response, attempts: int) -> None:
+    def __init__(self, upstream: Upstream, endpoint: Endpoint, response: Response, attempts: int, cookie: str) -> None:
         self._upstream = upstream
         self.endpoint = endpoint
         self.response = response
         self.attempts = attempts
-        self.cookie = ""
+        self.cookie = cookie
 
     def end(self, error: BaseException | None = None) -> None:
         """The body is through (None), or what happened to it; an error of the client's is no fault of the endpoint."""
@@ -115,12 +115,9 @@ class Upstream:
 
     def _ask(self, call: Call, asked: list[Endpoint]) -> Reply:
         endpoint = self._acquire(call, asked)
-        send = partial(self.send_to, call, endpoint)
-        return self.served(call, endpoint, self.cookie_for(call, endpoint), send, asked)
+        return self.served(call, endpoint, partial(self.send_to, call, endpoint), asked)
 
-    def served(
-        self, call: Call, endpoint: Endpoint, cookie: str, send: Callable[[], Response], asked: list[Endpoint]
-    ) -> Reply:
+    def served(self, call: Call, endpoint: Endpoint, send: Callable[[], Response], asked: list[Endpoint]) -> Reply:
         """The endpoint's answer; another one's where it has none and another attempt is allowed."""
         try:
             response = self._attempt(endpoint, send)
@@ -133,9 +130,7 @@ class Upstream:
                 raise
             self.count(endpoint, cells.RETRIES)
             return self._ask(call, asked)
-        reply = Reply(self, endpoint, response, len(asked) + 1)
-        reply.cookie = cookie
-        return reply
+        return Reply(self, endpoint, response, len(asked) + 1, self._cookie(call, endpoint))
 
     # Choosing
 
@@ -162,7 +157,7 @@ class Upstream:
                 return known
         return self.choose(call.environ, asked)
 
-    def cookie_for(self, call: Call, endpoint: Endpoint) -> str:
+    def _cookie(self, call: Call, endpoint: Endpoint) -> str:
         """The Set-Cookie by which the client will stick to the endpoint, "" where it does already."""
         sticky = self.sticky
         if sticky is None or sticky.wanted(call.environ) == sticky.token(endpoint.url):
@@ -244,10 +239,10 @@ class Upstream:
 
     # Taking note
 
-    def replied(self, endpoint: Endpoint, response: Response, started: float) -> Reply:
+    def replied(self, call: Call, endpoint: Endpoint, response: Response, started: float) -> Reply:
         """The first endpoint that was asked has answered what was sent at `started`."""
         self.answered(endpoint, response.status, self.clock() - started)
-        return Reply(self, endpoint, response, 1)
+        return Reply(self, endpoint, response, 1, self._cookie(call, endpoint))
 
     def answered(self, endpoint: Endpoint, status: int, seconds: float) -> None:
         failed = status in _GATEWAY_ERRORS
