@@ -1,8 +1,10 @@
-"""What all tests share: hypothesis without chance, an environment without your settings, and nothing left in /tmp."""
+"""What all tests share: hypothesis without chance, an environment without your settings, signals that nobody ignores,
+and nothing left in /tmp."""
 
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -18,6 +20,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "wsgikit"))
 
 for name in [name for name in os.environ if name.startswith("WSGIKIT_") or name in ("PORT", "WEB_CONCURRENCY")]:
     del os.environ[name]
+
+# A job in a shell's background ignores SIGINT, one under nohup SIGHUP; so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
