@@ -1,9 +1,10 @@
 """What all tests share: hypothesis without chance, an environment without your settings, signals that nobody ignores,
-and nothing left in /tmp."""
+files enough, and nothing left in /tmp."""
 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
+
+# Many a machine lets a process have 1,024 open files unless it asks for more.
+FILES = 8192
+_files, _most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+if 0 <= _files < FILES:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES if _most_files < 0 else min(FILES, _most_files), _most_files))
 
 
 @pytest.fixture(scope="session", autouse=True)

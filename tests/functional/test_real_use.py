@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -94,6 +95,9 @@ def test_django_with_its_admin(serving, tmp_path) -> None:
         assert session.get(url(server, "/stream"), timeout=10).text.endswith("999\n")
 
 
+@pytest.mark.skipif(
+    0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 4096, reason="fewer than 4,096 open files are allowed here"
+)
 def test_two_thousand_idle_connections_beside_active_ones(serving) -> None:
     server = serving("--threads", "2", "--keep-alive", "60")
     with ExitStack() as stack:
