@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -121,3 +123,44 @@ def test_the_app_code_after_a_time_out_is_not_entered_again() -> None:
     exchange.dead, exchange.deadline = True, time.monotonic() - 1
     with pytest.raises(RequestTimeout):
         guard.enter(exchange)
+
+
+PROFILED = """
+import cProfile, threading, time
+from wsgikit.workers.member import Guard
+from wsgikit.wsgi.exchange import Exchange, Lines
+from wsgikit.wsgi.respond import RequestTimeout
+
+guard = Guard(threading.get_ident())
+exchange = Exchange(None, Lines(""), "GET", 1, True)
+inside, struck = threading.Event(), threading.Event()
+
+def strike():
+    inside.wait()
+    assert guard.strike(exchange, lambda: None)
+    struck.set()
+
+for in_time in (True, False):
+    inside.clear()
+    struck.clear()
+    thread = threading.Thread(target=strike)
+    try:
+        try:
+            thread.start()
+            guard.enter(exchange)
+            inside.set()
+            while not in_time:
+                pass  # the interruption comes here
+            struck.wait()
+        finally:
+            guard.leave()
+    except RequestTimeout:
+        guard.leave()
+    thread.join()
+    print(cProfile.Profile().runcall(lambda: "profiled"), flush=True)
+"""
+
+
+def test_an_interruption_leaves_nothing_behind_for_the_interpreter_to_look_for() -> None:
+    done = subprocess.run([sys.executable, "-c", PROFILED], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.stdout, done.stderr) == ("profiled\nprofiled\n", "")
