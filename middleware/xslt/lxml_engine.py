@@ -26,6 +26,7 @@ from wsgikit.middleware.xslt.bundle import Bundle, collect
 from wsgikit.middleware.xslt.documents import check_html_builder, parse_source
 from wsgikit.middleware.xslt.engine import Parameters, Result, Source, Stylesheet
 from wsgikit.middleware.xslt.failures import Place, Refused, SheetError, TooLarge, TransformError, XsltError
+from wsgikit.middleware.xslt.heap import keep_in_order
 from wsgikit.middleware.xslt.lxml_log import read_log
 from wsgikit.middleware.xslt.output import Output
 from wsgikit.middleware.xslt.policy import Policy
@@ -60,6 +61,7 @@ class LxmlEngine:
         self.policy = policy
         self.html = check_html_builder(html)
         self._copies = copies
+        keep_in_order()
 
     def compile(self, uri: str, space: Space) -> LxmlStylesheet:
         return self.from_bundle(collect(uri, space, self.policy), space)
