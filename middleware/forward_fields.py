@@ -43,6 +43,8 @@ class Known(NamedTuple):
 
 
 _known: dict[tuple[bytes, bytes], Known] = {}
+# Variables that were met and are no fields: REQUEST_METHOD, wsgi.input and the like.
+_others: set[str] = set()
 _names: dict[str, tuple[bytes, int]] = {}
 
 
@@ -102,7 +104,9 @@ def client_fields(environ: dict[str, Any], *, trusted: bool) -> tuple[Fields, bo
         fields.append(field)
     if changed:
         seen -= changed
-    _add_others(fields, environ, environ.keys() - seen, named, trusted)
+    others = environ.keys() - _others - seen
+    if others:
+        _add_others(fields, environ, others, named, trusted)
     return fields, chunked
 
 
@@ -122,6 +126,8 @@ def _add_others(
 ) -> None:
     """Add what stands in the environ alone, in its order."""
     found = {variable for variable in variables if variable[:5] == "HTTP_" or variable == "CONTENT_TYPE"}
+    if len(_others) < _LEARNED:
+        _others.update(variables - found)
     if not found:
         return
     for variable in environ:

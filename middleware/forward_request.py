@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -22,8 +23,8 @@ from wsgikit.wire.http11.grammar import TARGET_RUN, TOKEN
 _BLOCK = 64 * 1024
 _LARGE = 512 * 1024  # a megabyte in sixteen pieces costs a third more CPU than in two or three
 _LENGTH = re.compile(r"[0-9]{1,18}")
+_FOR, _PROTO, _HOST = b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host"
 _CHUNKED = (b"Transfer-Encoding", b"chunked")
-_PROTO = {scheme: (b"X-Forwarded-Proto", scheme.encode()) for scheme in ("http", "https")}
 # RFC 9110 9.2.2. A method that nobody has registered is not idempotent.
 IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"))
 # What a query may hold besides unreserved characters; % because it is encoded already.
@@ -115,19 +116,20 @@ class Call:
         self.upgrade = _upgrade(environ) if settings.upgrade else b""
         self.early: Callable[[Fields], object] | None = None
         self._target = target(environ, whole=settings.whole_path)
-        self._host = client_host(environ) if settings.host == "preserve" else settings.host.encode("latin-1")
+        host = client_host(environ)
+        self._host = host if settings.host == "preserve" else settings.host.encode("latin-1")
         trusted = _is_trusted(environ.get("REMOTE_ADDR", ""), settings)
         fields, chunked = client_fields(environ, trusted=trusted)
         self.upload = upload(environ, chunked=chunked)
-        self._common = self._completed(fields, trusted)
+        self._common = self._completed(fields, host, trusted)
 
-    def _completed(self, fields: Fields, trusted: bool) -> Fields:
+    def _completed(self, fields: Fields, host: bytes, trusted: bool) -> Fields:
         """The client's fields with ours: what is the same for all endpoints."""
         environ, settings = self.environ, self._settings
         if settings.forwarded == "x-forwarded":
-            _add_x_forwarded(fields, environ, settings, trusted)
+            _add_x_forwarded(fields, environ, host, settings, trusted)
         elif settings.forwarded == "forwarded":
-            _add_forwarded(fields, environ)
+            _add_forwarded(fields, environ, host)
         if settings.via:
             version = b"1.0 " if environ.get("SERVER_PROTOCOL") == "HTTP/1.0" else b"1.1 "
             fields.append((b"Via", version + settings.via))
@@ -240,32 +242,38 @@ def _is_trusted(peer: str, settings: ForwardSettings) -> bool:
     return bool(settings.trusted) and within(address(peer), settings.trusted)
 
 
-def _add_x_forwarded(fields: Fields, environ: dict[str, Any], settings: ForwardSettings, trusted: bool) -> None:
+def _add_x_forwarded(
+    fields: Fields, environ: dict[str, Any], host: bytes, settings: ForwardSettings, trusted: bool
+) -> None:
     """X-Forwarded-For grows by the peer; the others are what the first proxy said, whom we trust if they are there."""
-    peer = environ.get("REMOTE_ADDR", "").partition("%")[0].encode("latin-1")
-    there = {name.lower() for name, _ in fields} if trusted else ()
-    if peer:
-        if b"x-forwarded-for" in there:
+    ours = _x_forwarded(environ.get("REMOTE_ADDR", ""), environ.get("wsgi.url_scheme", "http"), host)
+    there: set[bytes] = set()
+    if trusted:
+        there = {name.lower() for name, _ in fields}
+        ours = tuple(field for field in ours if field[0] == _FOR or field[0].lower() not in there)
+        if ours and ours[0][0] == _FOR and b"x-forwarded-for" in there:
             chain = [value for name, value in fields if name.lower() == b"x-forwarded-for"]
             fields[:] = [field for field in fields if field[0].lower() != b"x-forwarded-for"]
-            peer = b", ".join((*chain, peer))
-        fields.append((b"X-Forwarded-For", peer))
-    if b"x-forwarded-proto" not in there:
-        scheme = environ.get("wsgi.url_scheme", "http")
-        fields.append(_PROTO.get(scheme) or (b"X-Forwarded-Proto", scheme.encode("latin-1")))
-    if b"x-forwarded-host" not in there:
-        fields.append((b"X-Forwarded-Host", client_host(environ)))
+            ours = (_FOR, b", ".join((*chain, ours[0][1]))), *ours[1:]
+    fields += ours
     # Either we mend what the upstream says of its URLs, or we tell it what stands before them; both would do it twice.
     prefix = environ.get("SCRIPT_NAME", "")
     if prefix and not settings.rewrite and not settings.whole_path and b"x-forwarded-prefix" not in there:
         fields.append((b"X-Forwarded-Prefix", quote(prefix, SAFE_IN_PATH, "latin-1").encode("ascii")))
 
 
-def _add_forwarded(fields: Fields, environ: dict[str, Any]) -> None:
+@lru_cache(maxsize=1000)
+def _x_forwarded(peer: str, scheme: str, host: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """The fields for one client. Its address goes without the name of an interface of ours (RFC 4007 11)."""
+    fields = ((_PROTO, scheme.encode("latin-1")), (_HOST, host))
+    address = peer.partition("%")[0].encode("latin-1")
+    return ((_FOR, address), *fields) if address else fields
+
+
+def _add_forwarded(fields: Fields, environ: dict[str, Any], host: bytes) -> None:
     """One more element of Forwarded (RFC 7239 4)."""
     peer = environ.get("REMOTE_ADDR", "").partition("%")[0]
     node = f'"[{peer}]"' if ":" in peer else peer or "_unix"
-    host = client_host(environ)
     if TOKEN.fullmatch(host) is None:
         host = b'"%b"' % host.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     scheme = environ.get("wsgi.url_scheme", "http")

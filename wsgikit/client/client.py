@@ -18,6 +18,7 @@ from wsgikit.client.pool import Pool
 from wsgikit.client.request import Outgoing, Request
 from wsgikit.client.response import Response
 from wsgikit.client.settings import ClientSettings
+from wsgikit.wire.http11 import ResponseHeads
 from wsgikit.wire.registry import WIRES, load
 
 _DEFAULTS = ClientSettings()
@@ -93,6 +94,7 @@ class Client:
         self.pool = Pool(settings.keep_alive, settings.max_idle, settings.max_requests)
         # whether `begin` can be used: what a connection has to say shows on its descriptor, not so under TLS
         self.pausable = self.origin.scheme != "https"
+        self._heads = ResponseHeads(settings.limits)
         self._connector = Connector(self.origin, settings)
         self._connector.prepare()
 
@@ -130,7 +132,7 @@ class Client:
         if total and not request.deadline:
             request.deadline = monotonic() + total
         connection = self._connection(watch)
-        return connection, self.exchange(self.origin.url, connection, self.settings, request, outgoing)
+        return connection, self.exchange(self.origin.url, connection, self.settings, request, outgoing, self._heads)
 
     def _response(self, request: Request, connection: Connection, exchange: Exchange) -> Response:
         response = self.response(self.origin.url, connection, self.settings, exchange, self.pool.give_back)

@@ -14,7 +14,7 @@ from wsgikit.client.connection import READ, Connection
 from wsgikit.client.request import Outgoing, Request
 from wsgikit.client.settings import ClientSettings
 from wsgikit.errors import ProtocolError, UpstreamError, UpstreamTimeout
-from wsgikit.wire.http11 import LAST_CHUNK, ResponseHead, chunk, parse_response_head
+from wsgikit.wire.http11 import LAST_CHUNK, ResponseHead, ResponseHeads, chunk
 
 # Interim responses before a final one. RFC 9110 15.2 sets no bound; a peer that never ends gets one.
 MAX_INTERIM = 32
@@ -28,18 +28,25 @@ class Exchange:
     has_end = False  # something goes behind a body whose length was told
 
     __slots__ = (
-        "_connection", "_continued", "_deadline", "_interim", "_outgoing", "_request", "_settings", "_url", "answered",
-        "buffer", "head", "head_by", "whole",
+        "_connection", "_continued", "_deadline", "_heads", "_interim", "_outgoing", "_request", "_settings", "_url",
+        "answered", "buffer", "head", "head_by", "whole",
     )  # fmt: skip
 
     def __init__(
-        self, url: str, connection: Connection, settings: ClientSettings, request: Request, outgoing: Outgoing
+        self,
+        url: str,
+        connection: Connection,
+        settings: ClientSettings,
+        request: Request,
+        outgoing: Outgoing,
+        heads: ResponseHeads,
     ) -> None:
         self._url = url
         self._connection = connection
         self._settings = settings
         self._request = request
         self._outgoing = outgoing
+        self._heads = heads
         self._deadline = request.deadline
         self.head_by = 0.0  # monotonic seconds at which the head has to be here, once `begin` has sent the request
         self._interim = 0
@@ -212,7 +219,7 @@ class Exchange:
     def _parse(self) -> None:
         try:
             while self.buffer:
-                head = parse_response_head(self.buffer, 0, self._settings.limits)
+                head = self._heads.parse(self.buffer)
                 if head is None:
                     return
                 self.buffer = self.buffer[head.end :]

@@ -24,6 +24,9 @@ _ROLES = {
 }
 _LEARNED = 1024  # spellings of field names that have passed; there are some dozens
 _names: dict[bytes, tuple[int, bytes]] = {}
+# Field sections that have passed: clients send the same fields again and again.
+_KEPT, _SHORT = 256, 2048
+_sections: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 
 
@@ -68,23 +71,37 @@ class Outgoing:
         """Raises ValueError for a request that is none."""
         self.length: int | None = _UNSET
         self.expects = self.upgrades = False
-        lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.target)]
-        for field in request.fields:
+        method, target = request.method.encode("ascii"), request.target
+        if request.method not in _METHODS and not TOKEN.fullmatch(method):
+            raise ValueError(f"{request.method!r:.40} is no method")
+        if not target or TARGET_RUN.fullmatch(target) is None:
+            raise ValueError(f"{target!r:.80} is no request target (RFC 9112 3.2)")
+        fields = (*request.fields,)
+        section = _sections.get(fields) or self._section(fields, request)
+        self.head = b"%b %b HTTP/1.1\r\n%b" % (method, target, section)
+        self.blocks = self._body(request.body)
+
+    def _section(self, fields: tuple[tuple[bytes, bytes], ...], request: Request) -> bytes:
+        """The field lines and the empty line. What says nothing of a body is remembered."""
+        lines = []
+        ordinary = True
+        for field in fields:
             role, start = _names.get(field[0]) or _learn(field[0])
             if role:
+                ordinary = False
                 self._note(role, field[1], request)
             lines.append(start + field[1])
         breaks = len(lines) + 1
         lines += (b"", b"")
-        self.head = head = b"\r\n".join(lines)
+        section = b"\r\n".join(lines)
         # Three scans in C instead of a pattern for each value: whatever splits the head shows here.
-        if head.count(b"\r") != breaks or head.count(b"\n") != breaks or b"\0" in head:
+        if section.count(b"\r") != breaks or section.count(b"\n") != breaks or b"\0" in section:
             raise ValueError("CR, LF or NUL in the head of a request")
-        if request.method not in _METHODS and not TOKEN.fullmatch(request.method.encode("ascii")):
-            raise ValueError(f"{request.method!r:.40} is no method")
-        if not request.target or TARGET_RUN.fullmatch(request.target) is None:
-            raise ValueError(f"{request.target!r:.80} is no request target (RFC 9112 3.2)")
-        self.blocks = self._body(request.body)
+        if ordinary and len(section) <= _SHORT:
+            if len(_sections) >= _KEPT:
+                _sections.clear()
+            _sections[fields] = section
+        return section
 
     def _note(self, role: int, value: bytes, request: Request) -> None:
         if role == _LENGTH:

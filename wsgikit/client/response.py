@@ -85,7 +85,7 @@ class Response:
 
     @property
     def fields(self) -> Fields:
-        return self.head.fields
+        return self.head.fields[:]  # the head may be another response's as well
 
     @property
     def trailers(self) -> Fields:

@@ -17,7 +17,7 @@ from typing import Protocol
 from wsgikit.errors import Disconnected
 from wsgikit.wire.http11.framing import LAST_CHUNK, Framing, choose_framing, chunk, chunk_start, connection_field
 from wsgikit.wsgi.file_wrapper import FileWrapper, regular_file
-from wsgikit.wsgi.response_head import ResponseHead
+from wsgikit.wsgi.response_head import ResponseHead, response_head
 from wsgikit.wsgi.transport import Transport
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
@@ -111,7 +111,7 @@ class Exchange:
             raise RuntimeError("start_response was called a second time without exc_info (PEP 3333)")
         self.called = True
         self.head = None
-        self.head = ResponseHead(status, headers)
+        self.head = response_head(status, headers)
         return self.write
 
     def write(self, data: bytes, /) -> None:

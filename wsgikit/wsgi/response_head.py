@@ -30,18 +30,39 @@ _KINDS = {"content-length": CONTENT_LENGTH, "date": DATE, "server": SERVER} | di
 
 # Most responses of an app carry the same few statuses and fields. What was checked and encoded once is kept, up to
 # these bounds; then all of it is forgotten. A field value longer than `_SHORT` is most likely made for one response.
-_STATUSES, _FIELDS, _SHORT = 128, 2048, 64
+# The same goes for whole heads; one that has a field of its own is not worth keeping.
+_STATUSES, _FIELDS, _SHORT, _HEADS = 128, 2048, 64, 256
 _statuses: dict[str, tuple[int, bytes]] = {}
 _fields: dict[tuple[str, str], tuple[int, bytes]] = {}
+_heads: dict[tuple[object, ...], ResponseHead] = {}
+
+
+def response_head(status: str, headers: list[tuple[str, str]]) -> ResponseHead:
+    """The checked head, which may be another response's as well. Errors as `ResponseHead`."""
+    try:
+        known = _heads.get((status, *headers))
+    except TypeError:  # something is not hashable, and so is no tuple of strings
+        known = None
+    if known is not None and type(headers) is list and type(status) is str:
+        return known
+    head = ResponseHead(status, headers)
+    if head.usual:
+        if len(_heads) >= _HEADS:
+            _heads.clear()
+        head.headers = headers[:]
+        _heads[status, *headers] = head
+    return head
 
 
 class ResponseHead:
     """A checked status and header list, as Latin-1 bytes, with the facts that framing needs.
 
+    `usual`: all of it had been seen before.
+
     Raises TypeError for a wrong type and ValueError for a wrong value, in the words of the rule that was broken.
     """
 
-    __slots__ = ("code", "has_date", "has_server", "headers", "length", "lines", "status")
+    __slots__ = ("code", "has_date", "has_server", "headers", "length", "lines", "status", "usual")
 
     def __init__(self, status: str, headers: list[tuple[str, str]]) -> None:
         known = _statuses.get(status) if type(status) is str else None
@@ -51,13 +72,17 @@ class ResponseHead:
         self.status = status
         self.headers = headers
         self.length: int | None = None
+        self.usual = known is not None
         self.has_date = self.has_server = False
         lines = [line]
         for item in headers:
             try:
-                field = _fields.get(item) or _learn_field(item)
+                field = _fields.get(item)
             except TypeError:  # not hashable: not a tuple of strings
+                field = None
+            if field is None:
                 field = _learn_field(item)
+                self.usual = False
             if field[0]:
                 if field[0] == CONTENT_LENGTH:
                     self._note_length(item[1])

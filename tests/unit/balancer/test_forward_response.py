@@ -189,3 +189,19 @@ def test_rewriting_can_be_off() -> None:
 )
 def test_refresh_leads_where_the_client_finds_it(given: str, mounted: str) -> None:
     assert urls("/api").refresh(given) == mounted
+
+
+def test_what_is_derived_from_a_head_once_is_right_for_every_request() -> None:
+    """The head of a response may be the one of an earlier response, which others have dealt with."""
+    settings = forward_settings(via="")
+    plain = head(b"HTTP/1.1 200 OK\r\nX-A: b\r\nConnection: X-C\r\nX-C: d\r\n\r\n")
+    given = response_fields(plain, environ_of(b"/"), ORIGIN, settings)
+    given.append(("X-Layer", "mine"))
+    assert response_fields(plain, environ_of(b"/"), ORIGIN, settings) == [("X-A", "b")]
+    other = forward_settings(via="us")
+    assert response_fields(plain, environ_of(b"/"), ORIGIN, other) == [("X-A", "b"), ("Via", "1.1 us")]
+
+    moved = head(b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n")
+    for mount in ("/one", "/two"):
+        environ = environ_of(b"/") | {"SCRIPT_NAME": mount}
+        assert response_fields(moved, environ, ORIGIN, settings) == [("Location", f"{mount}/x")]

@@ -116,3 +116,18 @@ def test_urls_of_endpoints(url: str, parts: tuple[str, str, int, str, str], auth
 def test_what_is_no_url_says_how_one_looks(url: str) -> None:
     with pytest.raises(ConfigError):
         Origin.parse(url)
+
+
+def test_the_same_fields_again_are_judged_by_the_request_they_are_with() -> None:
+    fields = [HOST, (b"X-Known", b"again")]
+    heads = {outgoing("GET", target, *fields[1:]).head for target in (b"/a", b"/b")}
+    assert heads == {b"GET /%b HTTP/1.1\r\nHost: a\r\nX-Known: again\r\n\r\n" % name for name in (b"a", b"b")}
+    for method, target in (("GET", b"/ "), ("GET\r\n", b"/"), ("", b"/")):
+        with pytest.raises(ValueError, match=r"target|method"):
+            outgoing(method, target, *fields[1:])
+    # what frames a body is looked at each time
+    length = (b"Content-Length", b"1")
+    assert outgoing("POST", b"/", length, body=b"x").length == 1
+    for body in (b"xx", None):
+        with pytest.raises(ValueError, match="body"):
+            outgoing("POST", b"/", length, body=body)

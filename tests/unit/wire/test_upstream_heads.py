@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from wsgikit.errors import LimitError, ProtocolError
-from wsgikit.wire.http11 import Limits, ResponseHead, parse_response_head
+from wsgikit.wire.http11 import Limits, ResponseHead, ResponseHeads, parse_response_head
 from wsgikit.wire.http11.response_head import parse_slowly
 
 LIMITS = Limits()
@@ -18,17 +20,28 @@ def response(line: bytes = b"HTTP/1.1 200 OK", *fields: bytes) -> bytes:
 def parsed(data: bytes, limits: Limits = LIMITS) -> ResponseHead:
     result = parse_response_head(data, 0, limits)
     assert result is not None
+    heads = ResponseHeads(limits)
+    for _ in range(2):  # what is remembered means the same
+        again = heads.parse(data)
+        assert again is not None
+        assert facts(again) == facts(result)
     return result
+
+
+def facts(head: ResponseHead) -> list[object]:
+    return [getattr(head, name) for name in ResponseHead.__slots__ if name != "memo"]
 
 
 def refusal(data: bytes, limits: Limits = LIMITS) -> str:
     """The code of the refusal, which is the same for every way in which the bytes may arrive."""
     refusals = set()
+    heads = ResponseHeads(limits)
     for end in range(len(data) + 1):
-        try:
-            refusals.add(parse_response_head(data[:end], 0, limits))
-        except ProtocolError as error:
-            refusals.add((error.code, error.status))
+        for parse in (partial(parse_response_head, start=0, limits=limits), heads.parse):
+            try:
+                refusals.add(parse(data[:end]))
+            except ProtocolError as error:
+                refusals.add((error.code, error.status))
     refusals.discard(None)
     ((code, status),) = refusals
     assert status == 502
@@ -166,3 +179,17 @@ def test_limits(limit, code: str, fits: bytes | None, too_large: bytes) -> None:
 def test_every_beginning_waits() -> None:
     for data in (response(b"HTTP/1.1 200 OK", b"A: b"), response(b"HTTP/1.1 200", b"A:  b ")):
         assert all(parse_response_head(data[:end], 0, LIMITS) is None for end in range(len(data)))
+
+
+def test_heads_are_remembered_while_they_are_short_and_few() -> None:
+    heads = ResponseHeads(LIMITS)
+    first = heads.parse(response(b"HTTP/1.1 200 OK", b"Content-Length: 5") + b"hello")
+    assert first is not None
+    assert heads.parse(response(b"HTTP/1.1 200 OK", b"Content-Length: 5") + b"other") is first
+    assert heads.parse(response(b"HTTP/1.1 200 OK", b"Content-Length: 6")) is not first
+    assert heads.parse(response(b"HTTP/1.1 200 OK")[:-1]) is None
+    for data in (response(b"HTTP/1.1 103 Early"), response(b"HTTP/1.1 200 OK", b"X: " + 2000 * b"x")):
+        assert heads.parse(data) is not heads.parse(data)
+    for number in range(1000):
+        heads.parse(response(b"HTTP/1.1 200 OK", b"X-Id: %d" % number))
+    assert len(heads._known) <= 64

@@ -448,3 +448,24 @@ def test_a_head_that_went_alone_and_no_body(method: str) -> None:
     assert body(wire.data) == b""
     assert exchange.persist
     assert not wire.aborted
+
+
+def test_a_head_that_was_seen_before_is_checked_as_strictly() -> None:
+    headers = [("X-Seen", "before"), ("Content-Length", "2")]
+
+    def answers(status: Any = "200 OK", given: Any = headers) -> bytes:
+        def app(environ, start_response):
+            start_response(status, given)
+            return [b"ok"]
+
+        return run(app)[0].data
+
+    first = answers()
+    assert answers() == answers(given=headers[:]) == first
+    assert b"200 OK" in first
+    assert b"500 Internal" in answers(given=tuple(headers))
+    assert b"500 Internal" in answers(given=iter(headers))
+    assert b"500 Internal" in answers(status=type("Text", (str,), {})("200 OK"))
+    headers.append(("X-More", "later"))  # the app's list is the app's
+    assert b"X-More: later" in answers()
+    assert answers(given=headers[:-1]) == first

@@ -31,7 +31,7 @@ from wsgikit.wire.http11.framing import (
 from wsgikit.wire.http11.head import Head, parse_head
 from wsgikit.wire.http11.limits import DEFAULT_LIMITS, Limits
 from wsgikit.wire.http11.persistence import Rule, Step, after_response
-from wsgikit.wire.http11.response_head import ResponseHead, parse_response_head
+from wsgikit.wire.http11.response_head import ResponseHead, ResponseHeads, parse_response_head
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -45,6 +45,7 @@ __all__ = [
     "Limits",
     "Plan",
     "ResponseHead",
+    "ResponseHeads",
     "Rule",
     "Step",
     "after_response",

@@ -8,11 +8,16 @@ make two readers see two messages is refused as in requests. Must not know pools
 
 from __future__ import annotations
 
+from typing import Any
+
 from wsgikit.errors import LimitError, ProtocolError
 from wsgikit.wire.http11.grammar import PLAIN_RESPONSE, PLAIN_SPLIT, STATUS_RUN, VALUE_RUN
 from wsgikit.wire.http11.limits import Limits
 from wsgikit.wire.http11.meaning import RESPONSE_SINGLE, equal_lengths, index_fields, is_chunked, wants_persistence
 from wsgikit.wire.http11.walk import Fields, Walk
+
+# Heads of an upstream that are remembered, and how long they may be.
+_KEPT, _SHORT = 64, 1024
 
 
 class ResponseHead:
@@ -20,10 +25,11 @@ class ResponseHead:
 
     `content_length` is what the field says: responses to HEAD, 1xx, 204 and 304 have no body whatever it is; see
     `body.response_decoder`. `keep_alive` is what version and Connection say; a body that a `CloseDecoder` reads ends
-    the connection all the same.
+    the connection all the same. `memo` is a caller's own: what it has derived from the head alone. Nothing else is
+    changed in a head that `ResponseHeads` has given: others may get the same one.
     """
 
-    __slots__ = ("chunked", "content_length", "end", "fields", "keep_alive", "minor", "reason", "status")
+    __slots__ = ("chunked", "content_length", "end", "fields", "keep_alive", "memo", "minor", "reason", "status")
 
     status: int
     reason: bytes
@@ -33,6 +39,10 @@ class ResponseHead:
     chunked: bool
     keep_alive: bool
     end: int
+    memo: Any
+
+    def __init__(self) -> None:
+        self.memo = None
 
     @property
     def interim(self) -> bool:
@@ -41,6 +51,35 @@ class ResponseHead:
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} HTTP/1.{self.minor}, {len(self.fields)} fields>"
+
+
+class ResponseHeads:
+    """Reads the heads of one upstream's responses, as `parse_response_head` does, and remembers some of them.
+
+    Within a second most of its responses have one of a few heads. Where the bytes are equal, so is all that they mean,
+    and one look replaces reading them. Safe in threads.
+    """
+
+    __slots__ = ("_known", "_limits")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._known: dict[bytes, ResponseHead] = {}
+
+    def parse(self, buffer: bytes) -> ResponseHead | None:
+        """The head that `buffer` begins with, None when it is not complete. Errors as `parse_response_head`."""
+        end = buffer.find(b"\r\n\r\n", 0, _SHORT) + 4
+        if end < 4:
+            return parse_response_head(buffer, 0, self._limits)
+        written = buffer[:end]
+        head = self._known.get(written)
+        if head is None:
+            head = parse_response_head(buffer, 0, self._limits)
+            if head is not None and not head.interim:
+                if len(self._known) >= _KEPT:
+                    self._known.clear()
+                self._known[written] = head
+        return head
 
 
 def parse_response_head(buffer: bytes | bytearray, start: int, limits: Limits) -> ResponseHead | None:
