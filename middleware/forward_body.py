@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wsgikit.client import Response
 from wsgikit.errors import Disconnected, UpstreamError
@@ -80,6 +80,18 @@ class Waiter:
         self._pause(-1, 0.0)
 
 
+class Way(Protocol):
+    """The server's response, as a body sees it that does not go through the app."""
+
+    @property
+    def relaying(self) -> bool:
+        """Whether `relay` may be used now."""
+
+    def relay(self, source: int, most: int, /) -> int | None:
+        """Send what has come on a socket: how many bytes, 0 at its end, None when nothing has. OSError of the socket;
+        Disconnected: the client has left."""
+
+
 class HeadAlone:
     """A head whose body does not come: at first for a moment (`at_once`: not at all), then a second time, because a
     layer further out may hold it back until it gets a block, be it an empty one. `flush` is `wsgikit.flush_head`."""
@@ -112,9 +124,12 @@ class RelayBody:
     `failed(error, exc_info)` is called when the upstream fails before a byte was handed out: it starts another response
     and returns its body. `ended(error)` is called once, when all is over: None for a body that is whole, Disconnected
     when the client has left. `waiter`: None has the thread wait. `alone`: None where the head cannot go without a body.
+
+    Where the server itself has this object in hand, and not a layer in between, large bodies do not come by here: the
+    server passes them on from socket to socket (`relay_through`), and blocks are empty.
     """
 
-    __slots__ = ("_alone", "_begun", "_ended", "_failed", "_response", "_turn", "_until", "_waiter")
+    __slots__ = ("_alone", "_begun", "_ended", "_failed", "_response", "_turn", "_until", "_waiter", "_way")
 
     def __init__(
         self,
@@ -132,6 +147,11 @@ class RelayBody:
         self._alone = alone
         self._until = 0.0  # monotonic seconds at which the next byte has to be here; 0 while none is waited for
         self._turn = 0  # bytes since somebody else could have his
+        self._way: Way | None = None
+
+    def relay_through(self, way: Way) -> None:
+        """Called by the server that is about to iterate."""
+        self._way = way
 
     def __iter__(self) -> RelayBody:
         return self
@@ -172,11 +192,16 @@ class RelayBody:
             self._turn, self._until = 0, response.patience()
             waiter.let_others(response.fileno())
             return None
-        block = response.read_now()
-        if block is None:
+        way, block = self._way, None
+        if way is not None and way.relaying and response.movable:
+            count = response.move(way.relay)
+        else:
+            block = response.read_now()
+            count = None if block is None else len(block)
+        if count is None:
             self._turn = 0
             return self._wait(waiter)
-        self._turn += len(block)
+        self._turn += count
         if self._until:
             self._until = 0.0
             waiter.take_back()

@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from wsgikit.errors import UpstreamError
+from wsgikit.middleware.forward_body import RelayBody
 
 if TYPE_CHECKING:
     from wsgikit.middleware.forward_backend import Attempt, Reply
-    from wsgikit.middleware.forward_body import Waiter
+    from wsgikit.middleware.forward_body import Waiter, Way
 
 
 class PendingBody:
     """Becomes the body of what `answer(reply)` returns, or of `failed(error)`, once either is known."""
 
-    __slots__ = ("_answer", "_attempt", "_begun", "_blocks", "_body", "_failed", "_waiter")
+    __slots__ = ("_answer", "_attempt", "_begun", "_blocks", "_body", "_failed", "_waiter", "_way")
 
     def __init__(
         self,
@@ -35,6 +36,11 @@ class PendingBody:
         self._begun = False
         self._body: Iterable[bytes] = ()
         self._blocks: Iterator[bytes] | None = None
+        self._way: Way | None = None
+
+    def relay_through(self, way: Way) -> None:
+        """Called by the server that is about to iterate: for the body that this becomes."""
+        self._way = way
 
     def __iter__(self) -> PendingBody:
         return self
@@ -70,8 +76,10 @@ class PendingBody:
         if reply is None:
             raise RuntimeError("waiting for an answer ended without one")
         self._settle()
-        self._body = self._answer(reply)
-        return iter(self._body)
+        self._body = body = self._answer(reply)
+        if self._way is not None and isinstance(body, RelayBody):
+            body.relay_through(self._way)
+        return iter(body)
 
     def _settle(self) -> None:
         self._attempt = None

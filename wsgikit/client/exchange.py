@@ -11,7 +11,7 @@ from time import monotonic
 from typing import NoReturn
 
 from wsgikit.client.connection import READ, Connection
-from wsgikit.client.request import Outgoing, Request
+from wsgikit.client.request import Movable, Outgoing, Request
 from wsgikit.client.settings import ClientSettings
 from wsgikit.errors import ProtocolError, UpstreamError, UpstreamTimeout
 from wsgikit.wire.http11 import LAST_CHUNK, ResponseHead, ResponseHeads, chunk
@@ -26,6 +26,7 @@ class Exchange:
     """Send a request, read the head of its response. `buffer` is then what came behind the head."""
 
     has_end = False  # something goes behind a body whose length was told
+    moves = True  # and nothing between its bytes
 
     __slots__ = (
         "_connection", "_continued", "_deadline", "_heads", "_interim", "_outgoing", "_request", "_settings", "_url",
@@ -96,16 +97,18 @@ class Exchange:
             self._send_body(b"")
 
     def _send_body(self, before: bytes) -> None:
-        outgoing = self._outgoing
-        left = outgoing.length
-        for block in outgoing.blocks or ():
-            if not block:
-                continue
+        left = self._outgoing.length
+        movable = self._movable()
+        while True:
+            moved = None if movable is None or before else movable.move(self._connection.fd)
+            count, block = self._next_block() if moved is None else moved
+            if not count:
+                break
             if left is not None:
-                left -= len(block)
+                left -= count
                 if left < 0:
                     raise ValueError("the body is longer than its Content-Length (RFC 9110 8.6)")
-            if not self._push_block(before, self._framed(block)):
+            if not (self._push_block(before, self._framed(block)) if moved is None else self._push_rest(block)):
                 return
             before = b""
             if (left != 0 or self.has_end) and self._connection.pending() and self._has_answered():
@@ -114,6 +117,19 @@ class Exchange:
             raise ValueError(f"the body ended {left} bytes before its Content-Length (RFC 9110 8.6)")
         end = before + self._end()
         self.whole = self._push(end) if end else True
+
+    def _next_block(self) -> tuple[int, bytes]:
+        """Its length and the block; 0 at the end of the body."""
+        for block in self._outgoing.blocks or ():
+            if block:
+                return len(block), block
+        return 0, b""
+
+    def _movable(self) -> Movable | None:
+        """The body, if it can go to our socket by itself."""
+        body = self._request.body
+        as_it_is = self.moves and self._outgoing.length is not None and self._connection.pausable
+        return body if as_it_is and isinstance(body, Movable) else None
 
     def _framed(self, block: bytes) -> bytes:
         """A block of the body as it goes over the wire."""
@@ -136,9 +152,9 @@ class Exchange:
             return self._cut_off(error)
         return sent == len(data) or self._push_rest(memoryview(data)[sent:])
 
-    def _push_rest(self, view: memoryview) -> bool:
+    def _push_rest(self, data: bytes | memoryview) -> bool:
         """As `_push`, for what the socket did not take at once."""
-        connection = self._connection
+        connection, view = self._connection, memoryview(data)
         while view:
             events = connection.wait_writable(self._until(self._settings.idle_timeout))
             if not events:

@@ -93,6 +93,7 @@ class FastcgiExchange(GatewayExchange):
     """One request in records. `stdout` goes on in the response."""
 
     has_end = True
+    moves = False
 
     __slots__ = ("stdout",)
 

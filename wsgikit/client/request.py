@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from wsgikit.wire.http11.grammar import DIGITS, TARGET_RUN, TOKEN
 
@@ -56,6 +56,15 @@ class Request:
     deadline: float = 0.0
     environ: Mapping[str, Any] | None = None
     mount: bytes = b""
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """A body that can go from socket to socket. The blocks of the iterable are what was not moved."""
+
+    def move(self, target: int, /) -> tuple[int, bytes] | None:
+        """Give what comes next to the socket `target`: how many bytes there were, and those of them that it did not
+        take, now or at all. None: take the next block instead."""
 
 
 class Outgoing:

@@ -17,9 +17,11 @@ from wsgikit.client.exchange import Exchange
 from wsgikit.client.request import Request
 from wsgikit.client.settings import ClientSettings
 from wsgikit.errors import LimitError, ProtocolError, UpstreamError, UpstreamTimeout
-from wsgikit.wire.http11 import CloseDecoder, Decoder, ResponseHead, response_decoder
+from wsgikit.wire.http11 import CloseDecoder, Decoder, LengthDecoder, ResponseHead, response_decoder
 
 Fields = list[tuple[bytes, bytes]]
+
+_WORTH_MOVING = 32 * 1024  # less is copied in the time that two more system calls take
 
 
 class Response:
@@ -154,6 +156,44 @@ class Response:
             block = self._feed(decoder, data)
             if block or decoder.done:
                 return block
+
+    @property
+    def movable(self) -> bool:
+        """Whether `move` can be used for what comes next."""
+        decoder, connection = self._decoder, self._connection
+        return (
+            connection is not None
+            and type(decoder) is LengthDecoder
+            and decoder.remaining >= _WORTH_MOVING
+            and not self._block
+            and connection.pausable
+        )
+
+    def move(self, pass_on: Callable[[int, int], int | None]) -> int | None:
+        """As `read_now`, but the bytes are not handed out: `pass_on(fd, most)` takes them from the connection's
+        descriptor, and gives back what we do: how many bytes, None when nothing is here. Only while `movable`.
+
+        UpstreamError as `read`; what else `pass_on` raises comes through.
+        """
+        connection, decoder = self._connection, self._decoder
+        if connection is None or not isinstance(decoder, LengthDecoder):
+            raise RuntimeError("this body cannot be moved; see movable")
+        try:
+            try:
+                count = pass_on(connection.fd, decoder.remaining)
+            except OSError as error:
+                raise UpstreamError(self._url, "body", str(error), answered=True) from error
+            if count == 0:
+                self._end(decoder)
+        except BaseException:
+            self.close()
+            raise
+        if count:
+            connection.most = RECEIVE  # the head of the next response is all that has to be read
+            decoder.skip(count)
+            if decoder.done:
+                self._finish(clean=True)
+        return count
 
     def patience(self) -> float:
         """Monotonic seconds until which the next byte may take, from now on."""

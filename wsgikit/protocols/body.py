@@ -6,16 +6,20 @@ held against. It must not know sockets; streamed bytes come from a `Link`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from time import monotonic
-from typing import IO
+from typing import IO, TypeVar
 
 from wsgikit.errors import LimitError, ProtocolError
 from wsgikit.protocols.link import Link
 from wsgikit.protocols.service import Settings
-from wsgikit.wire.http11 import Head, Limits, request_decoder
+from wsgikit.wire.http11 import Head, LengthDecoder, Limits, request_decoder
 from wsgikit.wsgi.exchange import Exchange
 from wsgikit.wsgi.spool import Spool
 from wsgikit.wsgi.stream_input import StreamInput
+
+T = TypeVar("T")
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -55,10 +59,13 @@ class Body:
         if self.limit and self.received > self.limit:
             raise LimitError("body-too-large", 413, f"the body is larger than {self.limit} bytes")
         if self.decoder.done:
-            self.rest = self.decoder.rest
-            self.seconds = monotonic() - self.since
-            self.trailers += [(str(name, "latin-1"), str(value, "latin-1")) for name, value in self.decoder.trailers]
+            self._end()
         return block
+
+    def _end(self) -> None:
+        self.rest = self.decoder.rest
+        self.seconds = monotonic() - self.since
+        self.trailers += [(str(name, "latin-1"), str(value, "latin-1")) for name, value in self.decoder.trailers]
 
     # Spooled: before the app runs
 
@@ -84,21 +91,42 @@ class Body:
     def stream(self, exchange: Exchange) -> StreamInput:
         """`wsgi.input` that reads from the connection as the app asks."""
         self.exchange = exchange
-        return StreamInput(self._pull)
+        return StreamInput(self._pull, self._move)
 
     def _pull(self) -> bytes:
+        return self._taken(self._next) or b""  # b"" also for an app that reads on after its response has ended
+
+    def _move(self, target: int, most: int) -> tuple[int, bytes] | None:
+        """See `StreamInput.move`."""
+        if self.rest or self.continue_due or not isinstance(self.decoder, LengthDecoder):
+            return None
+        return self._taken(partial(self._moved, self.decoder, target, most))
+
+    def _taken(self, take: Callable[[Exchange], T]) -> T | None:
+        """What `take` takes from the connection, None once nobody may."""
         exchange = self.exchange
         if exchange is None or exchange.complete or exchange.dead:
-            return b""  # an app that reads on after its response has ended
+            return None
         with exchange.outside():
             self.since += monotonic() - self.left  # the client is not to blame for the time in which nobody read
             try:
-                return self._next(exchange)
+                return take(exchange)
             except ProtocolError:
                 exchange.persist = False
                 raise
             finally:
                 self.left = monotonic()
+
+    def _moved(self, decoder: LengthDecoder, target: int, most: int, _: Exchange) -> tuple[int, bytes] | None:
+        moved = self.link.pass_on(target, min(most, decoder.remaining), self.received, self.since)
+        if moved is not None:
+            if not moved[0]:
+                decoder.eof()
+            decoder.skip(moved[0])
+            self.received += moved[0]
+            if decoder.done:
+                self._end()
+        return moved
 
     def _next(self, exchange: Exchange) -> bytes:
         if self.continue_due:

@@ -196,6 +196,7 @@ class HttpProtocol:
             return Action.CLOSE
         exchange = Exchange(link, service.lines, head.method, head.minor, self._may_persist(head))
         self.exchange = exchange
+        exchange.bypass = link.bypass
         settings = service.settings
         exchange.debug = settings.debug
         if settings.timeout:

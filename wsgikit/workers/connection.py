@@ -12,12 +12,14 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wsgikit.errors import PeerTimeout
 from wsgikit.protocols import Action
+from wsgikit.workers import splice
 from wsgikit.workers.client_gone import ClientGone
 from wsgikit.workers.pause import Pause
 from wsgikit.workers.pausing import Pausing
@@ -28,6 +30,8 @@ from wsgikit.workers.stream import RECEIVE_BODY, Stream
 if TYPE_CHECKING:
     from wsgikit.workers.member import Guard, Member
     from wsgikit.workers.worker import Worker
+
+T = TypeVar("T")
 
 _TURNS = 8  # requests of a pipelining client that are answered in a row
 _AGAIN = 1.0  # seconds after which a connection that we have not come to read is looked at again
@@ -212,16 +216,31 @@ class Connection(Pausing):
 
     def receive(self, received: int, since: float) -> bytes:
         """See `Link`."""
+        return self._awaited(partial(self.stream.receive, RECEIVE_BODY), received, since)
+
+    def pass_on(self, target: int, most: int, received: int, since: float) -> tuple[int, bytes] | None:
+        """See `Link`."""
+        if self.bypass is None:
+            return None
+        pipe = splice.take()
+        try:
+            count = self._awaited(partial(pipe.fill, self.fd, most), received, since)
+            return count, pipe.empty(target)
+        finally:
+            splice.give_back(pipe)
+
+    def _awaited(self, take: Callable[[], T | None], received: int, since: float) -> T:
+        """What `take` takes from the stream as soon as something is there. As `receive`."""
         settings = self.worker.settings
         poll: select.poll | None = None
         while True:
             with self.output.lock:  # a TLS object must not be read and written by two threads at once
                 try:
-                    data = self.stream.receive(RECEIVE_BODY)
+                    taken = take()
                 except OSError as error:
                     raise self._lost(error) from None
-            if data is not None:
-                return data
+            if taken is not None:
+                return taken
             earned = received / settings.body_rate if settings.body_rate else monotonic() - since
             left = since + settings.body_timeout + earned - monotonic()
             if left <= 0:

@@ -15,13 +15,14 @@ import socket
 import struct
 from collections.abc import Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from wsgikit.errors import Disconnected
 from wsgikit.protocols import Action
+from wsgikit.workers import splice
 from wsgikit.workers.output import Output
 from wsgikit.workers.poller import READ, WRITE, milliseconds
-from wsgikit.workers.stream import PlainStream, Stream
+from wsgikit.workers.stream import RECEIVE_BODY, PlainStream, Stream
 
 if TYPE_CHECKING:
     from wsgikit.workers.worker import Worker
@@ -104,6 +105,38 @@ class Sender:
                 self.contended = True
                 self.output.add_file(os.dup(fd), offset, count)
                 self._begin_waiting()
+
+    @property
+    def bypass(self) -> Self | None:
+        """See `Link`."""
+        return self if splice.available and type(self.stream) is PlainStream else None
+
+    def send_from(self, source: int, most: int) -> int | None:
+        """See `Bypass`."""
+        if self.contended:
+            return self._queue_from(source, most)
+        if self.gone:
+            raise Disconnected("the client is gone")
+        pipe = splice.take()
+        try:
+            count = pipe.fill(source, most)
+            if not count:
+                return count
+            rest = pipe.empty(self.fd)
+        finally:
+            splice.give_back(pipe)
+        if rest:
+            self._queue([rest])
+        return count
+
+    def _queue_from(self, source: int, most: int) -> int | None:
+        try:
+            data = os.read(source, min(most, RECEIVE_BODY))
+        except BlockingIOError:
+            return None
+        if data:
+            self._queue([data])
+        return len(data)
 
     def _queue(self, parts: Sequence[bytes | memoryview]) -> None:
         output = self.output

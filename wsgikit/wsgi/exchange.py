@@ -18,12 +18,13 @@ from wsgikit.errors import Disconnected
 from wsgikit.wire.http11.framing import LAST_CHUNK, Framing, choose_framing, chunk, chunk_start, connection_field
 from wsgikit.wsgi.file_wrapper import FileWrapper, regular_file
 from wsgikit.wsgi.response_head import ResponseHead, response_head
-from wsgikit.wsgi.transport import Transport
+from wsgikit.wsgi.transport import Bypass, Transport
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 _JOIN = 16 * 1024  # below this, copying blocks together costs less than a second system call or an iovec
-_NONE, _CHUNKED, _CLOSE = Framing.NONE, Framing.CHUNKED, Framing.CLOSE  # looked up once: an enum's attribute costs
+# looked up once: an enum's attribute costs
+_NONE, _LENGTH, _CHUNKED, _CLOSE = Framing.NONE, Framing.LENGTH, Framing.CHUNKED, Framing.CLOSE
 
 
 class Guard(Protocol):
@@ -65,7 +66,7 @@ class Exchange:
     """One request's response. `persist` is true while the connection may serve another request afterwards."""
 
     __slots__ = (
-        "_claim", "_lines", "called", "closers", "complete", "content_length", "dead", "deadline", "debug",
+        "_claim", "_lines", "bypass", "called", "closers", "complete", "content_length", "dead", "deadline", "debug",
         "framing", "guard", "head", "head_sent", "method", "minor", "pause", "persist", "replaced", "sent",
         "timeout", "transport",
     )  # fmt: skip
@@ -92,6 +93,7 @@ class Exchange:
         self.timeout = 0.0  # seconds the app may take to begin its response, and from block to block; 0: no limit
         self.deadline = 0.0  # monotonic seconds at which that is over
         self.debug = False
+        self.bypass: Bypass | None = None  # set where a body may go from socket to socket
 
     # What the app calls
 
@@ -174,6 +176,25 @@ class Exchange:
             self.transport.send(chunk(block))
         else:
             self.transport.send_parts((chunk_start(len(block)), block, b"\r\n"))
+
+    @property
+    def relaying(self) -> bool:
+        """Whether what comes next of the body may go by `relay`: its length was told, and some of it is to come."""
+        length = self.content_length
+        return self.head_sent and self.framing is _LENGTH and length is not None and self.sent < length
+
+    def relay(self, source: int, most: int) -> int | None:
+        """Send what has come on a socket, `most` bytes at most, without handing it through: how many bytes, 0 at the
+        socket's end, None when nothing has come. For the app, while `relaying`. Raises OSError for what is wrong with
+        the socket, Disconnected for the client."""
+        bypass, length = self.bypass, self.content_length
+        if bypass is None or length is None:
+            raise RuntimeError("this response goes through the app; see relaying")
+        with self.outside():
+            count = bypass.send_from(source, min(most, length - self.sent))
+        if count:
+            self.sent += count
+        return count
 
     def send_list(self, blocks: list[bytes] | tuple[bytes, ...]) -> None:
         """Send a whole body that is in memory already. Its length is known, so that it needs no chunks."""

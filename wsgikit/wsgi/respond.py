@@ -112,6 +112,8 @@ def _send(result: Any, exchange: Exchange) -> Iterator[bytes] | None:
             return None
         if kind is FileWrapper and exchange.send_file(result):
             return None
+    if exchange.bypass is not None and (offer := getattr(kind, "relay_through", None)) is not None:
+        offer(result, exchange)
     if exchange.guard is not None and kind is not list and kind is not tuple:
         blocks = _guarded(result, exchange)
     else:

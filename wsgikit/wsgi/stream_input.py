@@ -17,10 +17,13 @@ class StreamInput:
     ends early, LimitError past `max_body`, PeerTimeout for one that comes too slowly.
     """
 
-    __slots__ = ("_at_end", "_block", "_offset", "_pull")
+    __slots__ = ("_at_end", "_block", "_move", "_offset", "_pull")
 
-    def __init__(self, pull: Callable[[], bytes]) -> None:
+    def __init__(
+        self, pull: Callable[[], bytes], move: Callable[[int, int], tuple[int, bytes] | None] | None = None
+    ) -> None:
         self._pull = pull
+        self._move = move
         self._block = b""
         self._offset = 0
         self._at_end = False
@@ -57,6 +60,14 @@ class StreamInput:
         if size == 0 or not self._fill():
             return b""
         return self._take(len(self._block) if size < 0 else self._offset + size)
+
+    def move(self, target: int, most: int, /) -> tuple[int, bytes] | None:
+        """As `read1`, but what has arrived goes to another socket, whose descriptor `target` is, without being handed
+        out: how many bytes left here, and those of them that the socket did not take, now or at all. None: `read1` is
+        to be used for what comes next."""
+        if self._move is None or self._offset < len(self._block):
+            return None
+        return self._move(target, most)
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Up to and with the next LF, at most `size` bytes."""

@@ -23,3 +23,13 @@ class Transport(Protocol):
 
     def abort(self) -> None:
         """Reset the connection, so that no client takes what was sent for a complete response. Never raises."""
+
+
+class Bypass(Protocol):
+    """Sends from socket to socket, where that costs less than reading and sending."""
+
+    def send_from(self, source: int, most: int) -> int | None:
+        """Send what has come on a socket, `most` bytes at most: how many, 0 at its end, None when nothing has.
+
+        Raises OSError for what is wrong with `source`, and Disconnected as `Transport` does.
+        """

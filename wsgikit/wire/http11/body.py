@@ -74,6 +74,11 @@ class LengthDecoder:
         self.done = not self.remaining
         return data
 
+    def skip(self, count: int) -> None:
+        """So many bytes, no more than are `remaining`, went another way."""
+        self.remaining -= count
+        self.done = not self.remaining
+
     def eof(self) -> None:
         if not self.done:
             raise ProtocolError("incomplete-body", self.status, f"{self.remaining} bytes are missing")

@@ -1,0 +1,78 @@
+"""Bytes from one socket to another without having them in hand: splice(2), on Linux.
+
+Copying a megabyte into a process and out again is most of what it costs to pass it on. Here its pages go from one
+socket's queue to the other's by way of a pipe, which is empty before and afterwards. Owns those pipes: some are kept
+for the next time. Must not know whose sockets they are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections import deque
+
+available = hasattr(os, "splice")
+
+# Bytes that a pipe may hold: what an unprivileged process may ask for (pipe(7)). Less will do, and takes more calls.
+SIZE = 1024 * 1024
+_KEPT = 8
+_FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if available else 0
+
+
+class Pipe:
+    """One pipe; used by one thread at a time. `held`: bytes that are in it."""
+
+    __slots__ = ("_read", "_write", "held")
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.fcntl(self._write, fcntl.F_SETPIPE_SZ, SIZE)
+        except OSError:  # this user has as much in pipes as it may
+            pass
+
+    def fill(self, source: int, most: int) -> int | None:
+        """Take what has come on a socket: how many bytes, 0 at its end, None when nothing has. Raises OSError."""
+        try:
+            self.held = os.splice(source, self._write, most, flags=_FLAGS)
+        except BlockingIOError:
+            return None
+        return self.held
+
+    def empty(self, target: int) -> bytes:
+        """Give all of it to a socket; returns what that does not take now, or at all: sending it tells."""
+        while self.held:
+            try:
+                self.held -= os.splice(self._read, target, self.held, flags=_FLAGS)
+            except OSError:
+                break
+        parts = []
+        while self.held:
+            part = os.read(self._read, self.held)
+            self.held -= len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
+
+_pipes: deque[Pipe] = deque()
+
+
+def take() -> Pipe:
+    """An empty pipe. OSError: there are no descriptors left."""
+    try:
+        return _pipes.pop()
+    except IndexError:
+        return Pipe()
+
+
+def give_back(pipe: Pipe) -> None:
+    """Keep it for the next time. One that is not empty, because something went wrong, is closed."""
+    if pipe.held or len(_pipes) >= _KEPT:
+        pipe.close()
+    else:
+        _pipes.append(pipe)
