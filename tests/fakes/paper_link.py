@@ -40,6 +40,7 @@ class PaperLink:
 
     remote = "192.0.2.1"
     pauses = None
+    bypass = None
 
     def __init__(self, app: Any, *, strikes: int = 0, later: bytes = b"", **settings: Any) -> None:
         service = Service(
@@ -81,6 +82,9 @@ class PaperLink:
     def receive(self, received: int, since: float) -> bytes:
         self.asked.append((received, time.monotonic() - since))
         return self.pieces.popleft() if self.pieces else b""
+
+    def pass_on(self, target: int, most: int, received: int, since: float) -> None:
+        """Gains nothing here."""
 
     def detach(self) -> str:
         return "the socket"
