@@ -4,6 +4,7 @@
 #   make test     the whole suite, under five minutes        make lint    ruff, mypy, import arrows
 #   make soak     the long runs                              make bench   wsgikit beside other servers
 #   make matrix   servers against PEP 3333                   make docs    write the generated pages again
+#   make optional libraries that some tests skip without
 #
 # ARGS="..." is handed to the program behind the target: make test ARGS="tests/unit -k chunked", make bench ARGS=layers
 
@@ -14,7 +15,7 @@ ARGS ?=
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test soak lint bench matrix docs clean
+.PHONY: help demo test soak lint bench matrix docs optional clean
 .DEFAULT_GOAL := help
 
 help:
@@ -42,6 +43,9 @@ bench: $(VENV)/.peers
 
 matrix: $(VENV)/.peers
 	$(BIN)/python bench/matrix.py $(ARGS)
+
+optional: $(VENV)/.developing
+	$(BIN)/python -m pip install --quiet --group optional
 
 docs: $(VENV)/.developing
 	$(BIN)/python docs/generate.py
