@@ -190,19 +190,56 @@ def test_an_answer_that_breaks_off_is_not_taken_for_complete(server: ServerProce
     assert get(server, "/shop").status == 200
 
 
-def test_a_group_that_hangs_leaves_threads_for_the_others(server: ServerProcess) -> None:
-    statuses: list[int] = []
-    threads = [threading.Thread(target=lambda: statuses.append(get(server, "/shop/hang").status)) for _ in range(6)]
+def hang(server: ServerProcess, request: bytes, statuses: list[int]) -> list[threading.Thread]:
+    """Six clients of an app that does not answer."""
+    threads = [threading.Thread(target=lambda: statuses.append(ask(server, request).status)) for _ in range(6)]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + 15
-    while statuses.count(503) < 4:  # two of the four threads may wait for it
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    return threads
+
+
+def others_are_served(server: ServerProcess) -> None:
     for _ in range(20):
         started = time.monotonic()
         assert get(server, "/").status == 200
         assert time.monotonic() - started < 1
+
+
+def test_requests_without_a_body_wait_for_a_group_without_threads(server: ServerProcess) -> None:
+    statuses: list[int] = []
+    threads = hang(server, b"GET /shop/hang HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", statuses)
+    others_are_served(server)
+    assert statuses == []
+    for thread in threads:
+        thread.join(20)
+    assert statuses == 6 * [504]
+    assert get(server, "/shop").status == 200
+
+
+def test_a_group_that_hangs_leaves_threads_for_the_others(server: ServerProcess) -> None:
+    statuses: list[int] = []
+    request = b"POST /shop/hang HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"
+    threads = hang(server, request, statuses)
+    deadline = time.monotonic() + 15
+    while statuses.count(503) < 4:  # two of the four threads may wait for it
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    others_are_served(server)
     for thread in threads:
         thread.join(20)
     assert sorted(statuses) == [503, 503, 503, 503, 504, 504]
+
+
+def test_clients_that_leave_while_they_wait_leave_no_descriptor_behind(server: ServerProcess) -> None:
+    descriptors = Path(f"/proc/{facts(get(server, '/'))['pid']}/fd")
+    if not descriptors.exists():
+        pytest.skip("no /proc to count descriptors in")
+    before = len(list(descriptors.iterdir()))
+    for _ in range(3):
+        with RawClient(server.address, timeout=20) as client:
+            client.send(b"GET /shop/hang HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert get(server, "/").status == 200
+    deadline = time.monotonic() + 15
+    while len(list(descriptors.iterdir())) > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

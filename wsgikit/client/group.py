@@ -8,10 +8,11 @@ the connection (client address, TLS, scheme) goes along in one field that the ot
 is private to the user of the workers, so that nobody else can send it. Each request has a connection of its own: on a
 Unix socket that costs some 20 microseconds, and no request ever meets a connection whose worker has left.
 
-A group that hangs holds threads of the front workers, so at most `limit` requests wait for a group in one worker; more
-are answered 503 at once. A group that cannot be reached is 503, one that dies under a request 502, one that does not
-answer in time 504; the log has the reason. Upgrade and `wsgikit.takeover` do not reach across; trailers are dropped.
-While the client pauses inside its body, an answer that has begun already waits for its next block.
+A request without a body waits without a thread where the server can do that (`wsgikit.pause`), up to `WAITING` of them
+in one worker. Any other holds a thread of the front worker, so that `limit` of them are let in; more are answered 503
+at once. A group that cannot be reached is 503, one that dies under a request 502, one that does not answer in time 504;
+the log has the reason. Upgrade and `wsgikit.takeover` do not reach across; trailers are dropped. While the client
+pauses inside its body, an answer that has begun already waits for its next block.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from wsgikit.client.group_answer import HOP_BY_HOP, ClientFault, Response, answer
 from wsgikit.client.relay import Relay
-from wsgikit.errors import PeerTimeout, ProtocolError, WsgikitError
-from wsgikit.wire.http11 import LAST_CHUNK, Limits, ResponseHead, chunk, parse_response_head, response_decoder
-from wsgikit.wire.http11.body import Decoder
+from wsgikit.errors import WsgikitError
+from wsgikit.wire.http11 import LAST_CHUNK, chunk
+from wsgikit.wsgi.wrap import may_start_late
 
 log = logging.getLogger("wsgikit.group")
 
@@ -36,115 +38,46 @@ FIELD = b"Wsgikit-Environ"
 """Carries what the front server knows of the connection."""
 _VARIABLE = "HTTP_WSGIKIT_ENVIRON"
 _CONNECTION = ("REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "HTTPS", "HTTP_HOST")
-# RFC 9110 7.6.1: fields that belong to one connection; what Connection names is added
-_HOP_BY_HOP = frozenset(
-    (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
-)
-_OURS = _HOP_BY_HOP | {b"content-length", b"expect", FIELD.lower()}
-# our own workers answer, so these only bound what a broken app can do to its neighbours
-_LIMITS = Limits(field=1 << 20, head=4 << 20, fields=10_000)
+# what Connection names is added
+_OURS = HOP_BY_HOP | {b"content-length", b"expect", FIELD.lower()}
 _BLOCK = 65536
 _CONNECT_TIMEOUT = 5.0  # the backlog of a group is full only while it is stuck
 _LENGTH = re.compile(r"[0-9]{1,19}")
-_ANSWERS = {502: "502 Bad Gateway", 503: "503 Service Unavailable", 504: "504 Gateway Timeout"}
 App = Callable[..., Iterable[bytes]]
+
+WAITING = 1000
+"""Requests of a worker that may wait for one group without a thread."""
 
 
 class GroupForward:
     """A WSGI app that hands requests to the workers of a group.
 
     name: of the group, for the log. address: gives the path of its socket; asked for at each request. limit: requests
-    that may wait for the group at a time. patience: longest silence of the group in seconds.
+    that may wait for the group in threads at a time. patience: longest silence of the group in seconds.
     """
 
     def __init__(self, name: str, address: Callable[[], str], *, limit: int, patience: float = 60.0) -> None:
         self.name = name
         self._address = address
         self._patience = patience
-        self._places = threading.BoundedSemaphore(limit)
+        self._threads = threading.BoundedSemaphore(limit)
+        self._waiting = threading.BoundedSemaphore(WAITING)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if not self._places.acquire(blocking=False):
+        waits = "wsgikit.pause" in environ and not _has_body(environ) and may_start_late(start_response)
+        places = self._waiting if waits else self._threads
+        if not places.acquire(blocking=False):
             log.warning("group %r: too many requests wait for it already", self.name)
-            return _answer(503, environ, start_response)
+            return answer(503, environ, start_response)
+        response = Response(self.name, environ, start_response, places.release)
         try:
-            return self._forward(environ, start_response)
-        except BaseException:
-            self._places.release()
-            raise
-
-    def _forward(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        try:
-            sock = _connect(self._address())
+            relay = Relay(_connect(self._address()), _request(environ), self._patience)
         except OSError as error:
-            return self._failed(503, f"cannot be reached: {error}", environ, start_response)
-        relay = Relay(sock, _request(environ), self._patience)
-        try:
-            head, rest = _response_head(relay, environ)
-            decoder = response_decoder(environ["REQUEST_METHOD"], head, _LIMITS)
-            start_response(f"{head.status} {head.reason.decode('latin-1')}", _headers(head.fields))
-            if decoder is not None and not rest and "wsgikit.flush_head" in environ:
-                environ["wsgikit.flush_head"]()  # a head that comes alone was meant to
-        except _ClientFault as fault:
-            relay.close()
-            raise fault.error from None  # the front server knows what a client gets that breaks off, dawdles or floods
-        except PeerTimeout as error:
-            relay.close()
-            return self._failed(504, str(error), environ, start_response)
-        except (ProtocolError, OSError) as error:
-            relay.close()
-            return self._failed(502, str(error), environ, start_response)
+            return response.failed(503, f"cannot be reached: {error}")
         except BaseException:
-            relay.close()
+            response.close()
             raise
-        return _Body(relay, decoder, rest, self._places.release)
-
-    def _failed(
-        self, status: int, reason: str, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        log.error("group %r: %s %s: %s", self.name, environ["REQUEST_METHOD"], _target(environ), reason)
-        self._places.release()
-        return _answer(status, environ, start_response)
-
-
-class _ClientFault(Exception):
-    """Reading the client's body failed, not the group."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class _Body:
-    """The response body; close() lets the connection and the place go. ProtocolError: the group broke off."""
-
-    def __init__(self, relay: Relay, decoder: Decoder | None, rest: bytes, done: Callable[[], None]) -> None:
-        self._relay = relay
-        self._decoder = decoder
-        self._rest = rest
-        self._done: Callable[[], None] | None = done
-
-    def __iter__(self) -> Iterator[bytes]:
-        decoder = self._decoder
-        if decoder is None:
-            return
-        if self._rest:
-            yield decoder.feed(self._rest)
-        while not decoder.done:
-            try:
-                data = self._relay.receive()
-            except _ClientFault as fault:
-                raise fault.error from None
-            if not data:
-                decoder.eof()
-                return
-            yield decoder.feed(data)
-
-    def close(self) -> None:
-        self._relay.close()
-        done, self._done = self._done, None
-        if done is not None:
-            done()
+        return response.through(relay, environ["wsgikit.pause"] if waits else None)
 
 
 def received(app: App) -> App:
@@ -203,11 +136,16 @@ def _blocks(stream: Any, left: int) -> Iterator[bytes]:
         try:
             block = read(_BLOCK if left < 0 else min(_BLOCK, left))
         except (WsgikitError, OSError) as error:
-            raise _ClientFault(error) from error
+            raise ClientFault(error) from error
         if not block:
             return
         left -= len(block) if left > 0 else 0
         yield block
+
+
+def _has_body(environ: dict[str, Any]) -> bool:
+    length = environ.get("CONTENT_LENGTH") or ""
+    return length not in ("", "0") or _was_chunked(environ)
 
 
 def _was_chunked(environ: dict[str, Any]) -> bool:
@@ -241,37 +179,3 @@ def _connection_facts(environ: dict[str, Any]) -> bytes:
     facts = {name: environ[name] for name in _CONNECTION if name in environ}
     facts |= {name: value for name, value in environ.items() if name.startswith("SSL_")}
     return base64.b64encode(json.dumps(facts).encode("ascii"))
-
-
-def _response_head(relay: Relay, environ: dict[str, Any]) -> tuple[ResponseHead, bytes]:
-    """The final response head, and what came after it. Early hints are handed on, other interim responses are not."""
-    buffer = bytearray()
-    while True:
-        head = parse_response_head(buffer, 0, _LIMITS)
-        if head is not None and not head.interim:
-            return head, bytes(buffer[head.end :])
-        if head is not None:
-            hints = environ.get("wsgi.early_hints")
-            if head.status == 103 and hints is not None:
-                hints(_headers(head.fields))
-            del buffer[: head.end]
-            continue
-        data = relay.receive()
-        if not data:
-            raise ProtocolError("incomplete-head", 502, "the worker closed the connection without an answer")
-        buffer += data
-
-
-def _headers(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    return [
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in fields if name.lower() not in _HOP_BY_HOP
-    ]
-
-
-def _answer(status: int, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    body = _ANSWERS[status].encode("ascii") + b"\n"
-    headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
-    if status == 503:
-        headers.append(("Retry-After", "1"))
-    start_response(_ANSWERS[status], headers)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

@@ -30,21 +30,57 @@ class Relay:
         self._waiting = memoryview(b"")
         self._all_sent = False
         self._poll = select.poll()
+        self._heard = monotonic()
+
+    @property
+    def fd(self) -> int:
+        """The descriptor that is readable when the peer says something."""
+        return self._sock.fileno()
+
+    @property
+    def until(self) -> float:
+        """Monotonic seconds at which the patience is over."""
+        return self._heard + self._patience
+
+    def push(self) -> None:
+        """Send the blocks, up to their end or until the peer says something. Errors as `receive`."""
+        while self._has_more():
+            ready = self._poll_once(select.POLLIN | select.POLLOUT)
+            if ready & (select.POLLIN | _GONE):
+                return
+            if ready:
+                self._send()
+
+    def take(self) -> bytes | None:
+        """What the peer has said; None when that is nothing. Never waits. Errors as `receive`."""
+        try:
+            data = self._sock.recv(_BLOCK)
+        except BlockingIOError:
+            if monotonic() > self.until:
+                raise PeerTimeout("response", self._patience) from None
+            return None
+        self._heard = monotonic()
+        return data
 
     def receive(self) -> bytes:
         """The next bytes of the peer, b"" at their end. PeerTimeout: it was silent too long. OSError: it is gone."""
-        silent_since = monotonic()
+        self._heard = monotonic()
         while True:
-            wanted = select.POLLIN | (select.POLLOUT if self._has_more() else 0)
-            self._poll.register(self._sock, wanted)
-            ready = self._poll.poll(_SLICE * 1000)
+            ready = self._poll_once(select.POLLIN | (select.POLLOUT if self._has_more() else 0))
+            if ready & (select.POLLIN | _GONE):
+                return self._sock.recv(_BLOCK)
             if ready:
-                if ready[0][1] & (select.POLLIN | _GONE):
-                    return self._sock.recv(_BLOCK)
                 self._send()
-                silent_since = monotonic()
-            elif monotonic() - silent_since > self._patience:
-                raise PeerTimeout("response", self._patience)
+
+    def _poll_once(self, wanted: int) -> int:
+        """The events, 0 for none yet. PeerTimeout."""
+        self._poll.register(self._sock, wanted)
+        ready = self._poll.poll(_SLICE * 1000)
+        if ready:
+            return ready[0][1]
+        if monotonic() > self.until:
+            raise PeerTimeout("response", self._patience)
+        return 0
 
     def close(self) -> None:
         """Let go of the connection; the peer sees a request that is not finished, if it is not."""
@@ -66,4 +102,5 @@ class Relay:
             # It may have answered before it closed (413), and that answer is still to be read.
             self._waiting, self._all_sent = memoryview(b""), True
             return
+        self._heard = monotonic()
         self._waiting = self._waiting[sent:]

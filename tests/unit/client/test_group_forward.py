@@ -209,7 +209,7 @@ def test_only_so_many_wait_and_every_end_gives_the_place_back(
     assert (statuses, b"".join(refused)) == (["503 Service Unavailable"], b"503 Service Unavailable\n")
     assert "too many requests" in caplog.text
     assert first.body() == b"ok"
-    assert first.forward._places.acquire(blocking=False)
+    assert first.forward._threads.acquire(blocking=False)
 
 
 class Faulty(io.BytesIO):
@@ -251,7 +251,7 @@ def test_what_the_client_does_wrong_in_its_body_is_not_the_groups_fault(
         forward(environ("POST", **CHUNKED, **{"wsgi.input": Faulty(error)}), lambda *given: None)
     assert caught.value is error
     assert caplog.text == ""
-    assert forward._places.acquire(blocking=False)
+    assert forward._threads.acquire(blocking=False)
 
 
 def test_a_body_in_chunks_goes_on_in_chunks(peer: Callable[[Peer], str]) -> None:
