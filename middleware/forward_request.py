@@ -276,7 +276,7 @@ def _add_x_forwarded(
         fields.append((b"X-Forwarded-Prefix", quote(prefix, SAFE_IN_PATH, "latin-1").encode("ascii")))
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=256)
 def _x_forwarded(peer: str, scheme: str, host: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """The fields for one client. Its address goes without the name of an interface of ours (RFC 4007 11)."""
     fields = ((_PROTO, scheme.encode("latin-1")), (_HOST, host))
