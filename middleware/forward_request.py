@@ -19,6 +19,7 @@ from wsgikit.middleware.forward_fields import Fields, client_fields, connection_
 from wsgikit.middleware.forward_settings import ForwardSettings
 from wsgikit.middleware.router.target import SAFE_IN_PATH, raw_parts, raw_target
 from wsgikit.wire.http11.grammar import TARGET_RUN, TOKEN
+from wsgikit.wsgi.stream_input import StreamInput
 
 _BLOCK = 64 * 1024
 _LARGE = 512 * 1024  # a megabyte in sixteen pieces costs a third more CPU than in two or three
@@ -46,8 +47,10 @@ class Upload:
         self.length = length
         self.touched = False
         self._left = length
-        # how our own server passes a body on from socket to socket
-        self._move: Callable[[int, int], tuple[int, bytes] | None] | None = getattr(stream, "move", None)
+        # how our own server passes a body on from socket to socket, unless a layer further out wants to see it
+        self._move: Callable[[int, int], tuple[int, bytes] | None] | None = (
+            stream.move if type(stream) is StreamInput else None
+        )
         self._start = _position(stream)
 
     @property
@@ -84,6 +87,7 @@ class Upload:
         left = self._left
         if self._move is None or left is None or left < _WORTH_MOVING:
             return None
+        self.touched = True
         moved = self._move(target, left)
         if moved is not None:
             self._left = left - moved[0]
