@@ -192,10 +192,11 @@ class RelayBody:
             self._turn, self._until = 0, response.patience()
             waiter.let_others(response.fileno())
             return None
-        way, block = self._way, None
-        if way is not None and way.relaying and response.movable:
+        way, block, count = self._way, None, None
+        moving = way is not None and way.relaying and response.movable
+        if way is not None and moving:
             count = response.move(way.relay)
-        else:
+        if count is None and (self._until or not moving):  # what was waited for may be here and not be movable
             block = response.read_now()
             count = None if block is None else len(block)
         if count is None:

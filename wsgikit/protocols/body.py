@@ -98,7 +98,7 @@ class Body:
 
     def _move(self, target: int, most: int) -> tuple[int, bytes] | None:
         """See `StreamInput.move`."""
-        if self.rest or self.continue_due or not isinstance(self.decoder, LengthDecoder):
+        if self.rest or self.continue_due or self.decoder.done or not isinstance(self.decoder, LengthDecoder):
             return None
         return self._taken(partial(self._moved, self.decoder, target, most))
 

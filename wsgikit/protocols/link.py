@@ -36,7 +36,8 @@ class Link(Transport, Protocol):
 
     def pass_on(self, target: int, most: int, received: int, since: float) -> tuple[int, bytes] | None:
         """As `receive`, but the bytes, `most` of them at most, go to another socket: how many there were, and those of
-        them that it did not take, now or at all; (0, b"") when the peer ended its side. None where that gains nothing.
+        them that it did not take, now or at all; (0, b"") when the peer ended its side. None where `receive` is to be
+        used for what comes next.
         """
 
     def detach(self) -> socket.socket:

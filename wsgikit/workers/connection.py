@@ -216,39 +216,45 @@ class Connection(Pausing):
 
     def receive(self, received: int, since: float) -> bytes:
         """See `Link`."""
-        return self._awaited(partial(self.stream.receive, RECEIVE_BODY), received, since)
+        take = partial(self.stream.receive, RECEIVE_BODY)
+        while (data := self._taken(take)) is None:
+            self._await_body(received, since)
+        return data
 
     def pass_on(self, target: int, most: int, received: int, since: float) -> tuple[int, bytes] | None:
         """See `Link`."""
-        if self.bypass is None:
+        pipe = None if self.bypass is None else splice.take()
+        if pipe is None:
             return None
-        pipe = splice.take()
         try:
-            count = self._awaited(partial(pipe.fill, self.fd, most), received, since)
-            return count, pipe.empty(target)
+            take = partial(pipe.fill, self.fd, most)
+            count = self._taken(take)
+            if count is None:
+                self._await_body(received, since)
+                count = self._taken(take)
+            return None if count is None else (count, pipe.empty(target))
         finally:
             splice.give_back(pipe)
 
-    def _awaited(self, take: Callable[[], T | None], received: int, since: float) -> T:
-        """What `take` takes from the stream as soon as something is there. As `receive`."""
+    def _taken(self, take: Callable[[], T]) -> T:
+        """What `take` takes from the stream. Disconnected: it is broken."""
+        with self.output.lock:  # a TLS object must not be read and written by two threads at once
+            try:
+                return take()
+            except OSError as error:
+                raise self._lost(error) from None
+
+    def _await_body(self, received: int, since: float) -> None:
+        """Wait until more of a body may be here. PeerTimeout as `receive`."""
         settings = self.worker.settings
-        poll: select.poll | None = None
-        while True:
-            with self.output.lock:  # a TLS object must not be read and written by two threads at once
-                try:
-                    taken = take()
-                except OSError as error:
-                    raise self._lost(error) from None
-            if taken is not None:
-                return taken
-            earned = received / settings.body_rate if settings.body_rate else monotonic() - since
-            left = since + settings.body_timeout + earned - monotonic()
-            if left <= 0:
-                raise PeerTimeout("body", settings.body_timeout)
-            if poll is None:
-                poll = select.poll()
-                poll.register(self.fd, select.POLLIN)
-            poll.poll(milliseconds(left))
+        earned = received / settings.body_rate if settings.body_rate else monotonic() - since
+        until = since + settings.body_timeout + earned
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        while (left := until - monotonic()) > 0:
+            if poll.poll(milliseconds(left)):
+                return
+        raise PeerTimeout("body", settings.body_timeout)
 
     def detach(self) -> socket.socket:
         """See `Link`."""

@@ -113,12 +113,12 @@ class Sender:
 
     def send_from(self, source: int, most: int) -> int | None:
         """See `Bypass`."""
-        if self.contended:
-            return self._queue_from(source, most)
-        if self.gone:
-            raise Disconnected("the client is gone")
-        pipe = splice.take()
+        pipe = None if self.contended else splice.take()
+        if pipe is None:
+            return self._send_read(source, most)
         try:
+            if self.gone:
+                raise Disconnected("the client is gone")
             count = pipe.fill(source, most)
             if not count:
                 return count
@@ -129,13 +129,13 @@ class Sender:
             self._queue([rest])
         return count
 
-    def _queue_from(self, source: int, most: int) -> int | None:
+    def _send_read(self, source: int, most: int) -> int | None:
         try:
             data = os.read(source, min(most, RECEIVE_BODY))
         except BlockingIOError:
             return None
         if data:
-            self._queue([data])
+            self.send(data)
         return len(data)
 
     def _queue(self, parts: Sequence[bytes | memoryview]) -> None:

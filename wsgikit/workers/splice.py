@@ -7,6 +7,7 @@ for the next time. Must not know whose sockets they are.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections import deque
@@ -16,6 +17,8 @@ available = hasattr(os, "splice")
 # Bytes that a pipe may hold: what an unprivileged process may ask for (pipe(7)). Less will do, and takes more calls.
 SIZE = 1024 * 1024
 _KEPT = 8
+# Not a fault of the socket: no such call here (a sandbox), not for such a socket, or no memory for it now.
+_REFUSED = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES, errno.ENOMEM)
 _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if available else 0
 
 
@@ -33,11 +36,19 @@ class Pipe:
             pass
 
     def fill(self, source: int, most: int) -> int | None:
-        """Take what has come on a socket: how many bytes, 0 at its end, None when nothing has. Raises OSError."""
+        """Take what has come on a socket: how many bytes, 0 at its end, None when nothing has. Raises OSError.
+
+        None also for what has come and cannot be had by this way: in front of a byte that was sent as urgent
+        (MSG_OOB), splice(2) says EAGAIN for ever, while poll(2) says that something is there. Who has waited reads.
+        """
         try:
-            self.held = os.splice(source, self._write, most, flags=_FLAGS)
+            self.held = os.splice(source, self._write, min(most, SIZE), flags=_FLAGS)
         except BlockingIOError:
             return None
+        except OSError as error:
+            if error.errno in _REFUSED:
+                return None
+            raise
         return self.held
 
     def empty(self, target: int) -> bytes:
@@ -62,12 +73,16 @@ class Pipe:
 _pipes: deque[Pipe] = deque()
 
 
-def take() -> Pipe:
-    """An empty pipe. OSError: there are no descriptors left."""
+def take() -> Pipe | None:
+    """An empty pipe; None when there are no descriptors left, so that the bytes have to be read and sent."""
     try:
         return _pipes.pop()
     except IndexError:
+        pass
+    try:
         return Pipe()
+    except OSError:
+        return None
 
 
 def give_back(pipe: Pipe) -> None:
