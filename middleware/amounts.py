@@ -6,12 +6,12 @@ Owns their grammar and the errors about them. Must not know which middleware ask
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from wsgikit.errors import ConfigError
+from wsgikit.errors import ConfigError, Mistakes, all_of
 from wsgikit.loader import nearest
 
 if TYPE_CHECKING:
@@ -80,11 +80,26 @@ def table_of(value: object, option: str, keys: Iterable[str] = ()) -> Mapping[st
     if not isinstance(value, Mapping):
         raise ConfigError(f"{option} = {value!r}: a table")
     known = tuple(keys)
+    mistakes = Mistakes()
     for key in value:
         if not isinstance(key, str) or (known and key not in known):
             hint = nearest(str(key), known) or (f"; it has {', '.join(known)}" if known else "")
-            raise ConfigError(f"{option}: unknown key {key!r}{hint}")
+            mistakes.found.append(ConfigError(f"{option}: unknown key {key!r}{hint}", (str(key),)))
+    mistakes.stop()
     return value
+
+
+def values_of(value: object, option: str, **makers: Callable[[], Any]) -> dict[str, Any]:
+    """What the makers make of a table's values. The table has their keys alone. ConfigError tells every mistake."""
+    mistakes = Mistakes()
+    with mistakes:
+        table_of(value, option, makers)
+    made = {}
+    if isinstance(value, Mapping):
+        with mistakes:
+            made = all_of(**makers)
+    mistakes.stop()
+    return made
 
 
 def texts(value: Iterable[str], option: str) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ __all__ = ["Cascade"]
 class Cascade:
     """Asks several apps. See the module for the options."""
 
-    traits = frozenset[str]()
+    traits = frozenset({"answers"})
 
     def __init__(
         self,

@@ -74,7 +74,7 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 class CGIDirectory:
     """Runs programs of a folder. See the module for the options. ConfigError names a wrong one."""
 
-    traits = frozenset({"streams-request"})
+    traits = frozenset({"streams-request", "answers"})
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ _PATIENCE = 5.0
 class Health:
     """Answers probes. See the module for the options."""
 
-    traits = frozenset({"by-address"})
+    traits = frozenset({"by-address", "answers"})
 
     def __init__(
         self,

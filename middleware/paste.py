@@ -111,8 +111,9 @@ def _split(source: str) -> tuple[str, str]:
 def _paste_deploy(source: str) -> Any:
     try:
         from paste import deploy
-    except ImportError as error:
-        raise LoadError(f"{source!r} is a Paste file and needs PasteDeploy: pip install PasteDeploy") from error
+    except ImportError:
+        text = f"{source!r} is a Paste file and needs PasteDeploy: pip install PasteDeploy"
+        raise LoadError(text) from None  # it says all; a traceback is for what apps raise
     return deploy
 
 

@@ -30,7 +30,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeAlias, overload
 
-from wsgikit.errors import ConfigError, WsgikitError
+from wsgikit.errors import ConfigError, Mistakes, WsgikitError
 from wsgikit.middleware.amounts import choice
 from wsgikit.middleware.conditions import Predicate, described, header, host, method, path
 
@@ -131,10 +131,15 @@ class Use(Generic[P]):
         except WsgikitError as error:
             if not self.place:
                 raise
-            raise ConfigError(f"{self.place}{self.name}: {error}") from error
+            raise self._named(error) from error
         if not callable(layer):
             raise ConfigError(f"{self.place}{self.name} made {layer!r}, which is no WSGI app")
         return layer if self.when is None else _Branch(self.when, layer, app)
+
+    def _named(self, error: WsgikitError) -> ConfigError:
+        """The error with the place of this layer, and its name, before each of its mistakes."""
+        whole = error if isinstance(error, ConfigError) else ConfigError(str(error))
+        return whole.each(lambda one: ConfigError(f"{self.place}{self.name}: {one}"))
 
     @property
     def traits(self) -> frozenset[str]:
@@ -242,13 +247,16 @@ def named(app: Any) -> str:
 
 
 def _build(app: WSGIApplication, uses: tuple[Use[...], ...], seam: Seam | None) -> tuple[WSGIApplication, list[Layer]]:
-    layers = []
+    layers, mistakes, made = [], Mistakes(), app
     for use in reversed(uses):
-        made = use(app)
+        with mistakes:
+            made = use(app)
         if seam is not None:
             made = seam(made, use.name)
         layers.append(Layer(use.name, use, made, app))
         app = made
+    mistakes.found.reverse()
+    mistakes.stop()
     return app, layers[::-1]
 
 

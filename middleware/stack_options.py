@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wsgikit.errors import ConfigError, LoadError
+from wsgikit.errors import ConfigError, LoadError, Mistakes
 from wsgikit.loader import load, nearest
 from wsgikit.middleware import NAMES
 from wsgikit.middleware.conditions import from_table
@@ -89,14 +89,16 @@ def bind(
         return options
     parameters = list(signature.parameters.values())
     named = {p.name: p for p in parameters[1 + len(args) :] if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+    mistakes = Mistakes()
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         for option in options:
             if option not in named:
                 hint = nearest(option, named) or (f"; it has {', '.join(named)}" if named else "; it has none")
-                raise ConfigError(f"{place}{name} has no option {option!r}{hint}")
+                mistakes.found.append(ConfigError(f"{place}{name} has no option {option!r}{hint}"))
     missing = [option for option, p in named.items() if p.default is p.empty and option not in options]
     if missing:
-        raise ConfigError(f"{place}{name} needs {', '.join(map(repr, missing))}")
+        mistakes.found.append(ConfigError(f"{place}{name} needs {', '.join(map(repr, missing))}"))
+    mistakes.stop()
     try:
         signature.bind(None, *args, **options)
     except TypeError as error:
@@ -133,7 +135,7 @@ def from_tables(
 
 
 def table_use(name: str, options: Mapping[str, Any], place: str = "") -> Use[...]:
-    """One `[[mount.use]]` table, already expanded, as a `Use`; errors begin with `place`."""
+    """One `[[mount.use]]` table, already expanded, as a `Use`. ConfigError tells every mistake, after `place`."""
     from wsgikit.middleware.stack import Use
 
     factory = resolve(name, place)
@@ -141,13 +143,20 @@ def table_use(name: str, options: Mapping[str, Any], place: str = "") -> Use[...
     table = values.pop("when", None)
     if table is not None and not isinstance(table, Mapping):
         raise ConfigError(f'{place}when = {table!r}: a table such as {{ path = "/api" }}')
+    mistakes = Mistakes()
     signature = _signature(factory)
     if signature is not None:
-        bind(factory, name, (), values, place)
+        with mistakes:
+            bind(factory, name, (), values, place)
         for option, value in values.items():
             if option in signature.parameters:
-                _check_kind(signature.parameters[option], value, f"{place}{name}: ")
-    when = None if table is None else from_table(table, place)
+                with mistakes:
+                    _check_kind(signature.parameters[option], value, f"{place}{name}: ")
+    when = None
+    if table is not None:
+        with mistakes:
+            when = from_table(table, place)
+    mistakes.stop()
     return Use.at(place, factory, values, when)
 
 

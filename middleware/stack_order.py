@@ -6,7 +6,10 @@ Owns the rules. A middleware says what it does by `traits`, a set of words on it
     names-request     gives the request its id              logs        writes a log or measures
     trusts-proxy      sets REMOTE_ADDR, scheme and host     by-address  decides by REMOTE_ADDR
     authenticates     refuses requests without credentials  preflight   answers CORS preflights
-    catches           turns exceptions into answers
+    catches           turns exceptions into answers         terminal    answers every request by itself
+    answers           answers the requests that it knows
+
+With one of the last two a `[[mount]]` needs no app.
 
 Foreign middleware without traits is left alone. Layers with `when=` are judged like others: a condition that keeps two
 of them apart is seldom meant to.

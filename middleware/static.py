@@ -60,7 +60,7 @@ _MEDIA = re.compile(r"[!#$&^_.+0-9A-Za-z-]+/[!#$&^_.+0-9A-Za-z-]+(?:;[ -~]*)?")
 class Static:
     """Serves a folder's files. See the module for the options."""
 
-    traits = frozenset[str]()
+    traits = frozenset({"answers"})
 
     def __init__(
         self,

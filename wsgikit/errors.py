@@ -10,10 +10,14 @@
         UpstreamError     a server that we are the client of cannot be reached, or its answer cannot be used
             UpstreamTimeout   it took longer than a timeout allows
 
-Parsers raise; one edge (the protocol shell) turns codes into answers.
+Parsers raise; one edge (the protocol shell) turns codes into answers. `Mistakes` and `all_of` are for whoever reads
+options: a person is told of all that are wrong, not of the first.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
 
 
 class WsgikitError(Exception):
@@ -21,7 +25,41 @@ class WsgikitError(Exception):
 
 
 class ConfigError(WsgikitError):
-    """A wrong option. The message says file, key, value, what is allowed, and the nearest name."""
+    """A wrong option. The message says file, key, value, what is allowed, and the nearest name.
+
+    `way`: the keys that lead to it, as far as they are known to who raised: `("health", "interval")`. `several`: the
+    single mistakes where it stands for more than one, else itself alone.
+    """
+
+    def __init__(self, text: str = "", way: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.way = way
+
+    @property
+    def several(self) -> tuple[ConfigError, ...]:
+        """Each mistake by itself."""
+        return (self,)
+
+    def each(self, change: Callable[[ConfigError], ConfigError]) -> ConfigError:
+        """The same, with every single mistake put as `change` says. `__cause__` is kept."""
+        changed = change(self)
+        changed.__cause__ = self.__cause__
+        return changed
+
+
+class ConfigErrors(ConfigError):
+    """Several mistakes, a line each."""
+
+    def __init__(self, errors: Iterable[ConfigError]) -> None:
+        self._single = tuple(single for error in errors for single in error.several)
+        super().__init__("\n".join(map(str, self._single)))
+
+    @property
+    def several(self) -> tuple[ConfigError, ...]:
+        return self._single
+
+    def each(self, change: Callable[[ConfigError], ConfigError]) -> ConfigError:
+        return ConfigErrors(single.each(change) for single in self._single)
 
 
 class LoadError(WsgikitError):
@@ -83,3 +121,42 @@ class UpstreamTimeout(UpstreamError):
     """An upstream took longer than the timeout of a phase allows."""
 
     status = 504
+
+
+class Mistakes:
+    """Collects the ConfigErrors of `with` blocks that do not need one another; `stop()` raises them as one."""
+
+    def __init__(self) -> None:
+        self.found: list[ConfigError] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, ConfigError):
+            return False
+        self.found.append(error)
+        return True
+
+    def stop(self) -> None:
+        """Raise what was found; return when there is nothing."""
+        if len(self.found) == 1:
+            raise self.found[0]
+        if self.found:
+            raise ConfigErrors(self.found)
+
+
+def all_of(**makers: Callable[[], Any]) -> dict[str, Any]:
+    """What each of them makes, by key. All are called; the ConfigErrors of those that fail say the key in `way`."""
+    mistakes = Mistakes()
+    made = {}
+    for key, make in makers.items():
+        with mistakes:
+            try:
+                made[key] = make()
+            except ConfigError as error:
+                for single in error.several:
+                    single.way = (key, *single.way)
+                raise
+    mistakes.stop()
+    return made

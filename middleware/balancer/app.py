@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wsgikit.errors import ConfigError
+from wsgikit.errors import ConfigError, Mistakes, all_of
 from wsgikit.middleware.amounts import table_of
 from wsgikit.middleware.balancer import registry
 from wsgikit.middleware.balancer.algorithms import make
@@ -16,14 +16,20 @@ from wsgikit.middleware.balancer.checks import Checks
 from wsgikit.middleware.balancer.discovery import Discovery, make_source
 from wsgikit.middleware.balancer.endpoint import Endpoint, EndpointSpec
 from wsgikit.middleware.balancer.lanes import Lanes
-from wsgikit.middleware.balancer.options import CLIENT_NAMES, check_names, client_settings, forward_names, split
+from wsgikit.middleware.balancer.options import (
+    CLIENT_NAMES,
+    check_names,
+    client_settings,
+    forward_names,
+    forwarding,
+    split,
+)
 from wsgikit.middleware.balancer.roster import Roster
 from wsgikit.middleware.balancer.settings import policy
 from wsgikit.middleware.balancer.sticky import Sticky
 from wsgikit.middleware.balancer.ticker import Ticker
 from wsgikit.middleware.balancer.upstream import Upstream
 from wsgikit.middleware.forward import Gateway
-from wsgikit.middleware.forward_settings import forward_settings
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -65,37 +71,50 @@ class Balancer:
     ) -> None:
         check_names(options, (*CLIENT_NAMES, *forward_names()))
         own, connections = split(options)
-        specs = [spec if isinstance(spec, EndpointSpec) else EndpointSpec.parse(spec) for spec in _several(endpoints)]
-        if not specs and not discover:
-            raise ConfigError("no endpoints: name one at least, or say where they are found (discover)")
+        mistakes = Mistakes()
+        with mistakes:
+            parts = all_of(
+                endpoints=lambda: _specs(endpoints, needed=not discover),
+                discover=lambda: make_source(discover) if discover else None,
+                sticky=lambda: Sticky(sticky) if sticky is not None else None,
+                breaker=lambda: Breaker(breaker) if breaker is not None else None,
+                lanes=lambda: Lanes(table_of({} if lanes is None else lanes, "lanes")),
+                **{"hash" if hash else "balance": lambda: make(balance, hash)},
+            )
+        with mistakes:
+            client = client_settings(connections)
+        with mistakes:
+            forward = forwarding(own)
+        with mistakes:
+            rules = policy(
+                health=health,
+                eject={} if eject is None else eject,
+                retry={} if retry is None else retry,
+                panic=panic,
+                slow_start=slow_start,
+                queue=queue,
+                queue_timeout=queue_timeout,
+                retry_after=retry_after,
+            )
+        mistakes.stop()
+        specs: list[EndpointSpec] = parts["endpoints"]
         self.name = name or (specs[0].url if specs else str(discover).partition(" ")[0])
-        client = client_settings(connections)
-        rules = policy(
-            health=health,
-            eject={} if eject is None else eject,
-            retry={} if retry is None else retry,
-            panic=panic,
-            slow_start=slow_start,
-            queue=queue,
-            queue_timeout=queue_timeout,
-            retry_after=retry_after,
-        )
         self.balance = balance
         self.upstream = Upstream(
             self.name,
             Roster(self.name, specs, client, rules),
-            make(balance, hash),
+            parts["hash" if hash else "balance"],
             rules,
             Board(self.name, checks=rules.health is not None),
-            lanes=_lanes({} if lanes is None else lanes, specs, bool(discover)),
-            sticky=Sticky(sticky) if sticky is not None else None,
-            breaker=Breaker(breaker) if breaker is not None else None,
+            lanes=_with_endpoints(parts["lanes"], specs, bool(discover)),
+            sticky=parts["sticky"],
+            breaker=parts["breaker"],
         )
-        self.gateway = Gateway(self.upstream, forward_settings(**own))
+        self.gateway = Gateway(self.upstream, forward)
         changed = self.upstream.roster.changed
         self._checks = Checks(self.upstream.board, rules.health, client, changed) if rules.health else None
         self._static = specs
-        self._source = make_source(discover) if discover else None
+        self._source = parts["discover"]
         self._discovery: Discovery | None = None
         self._wait = rules.queue_timeout
         self._ticker = Ticker(self._quickly, self._slowly)
@@ -103,13 +122,22 @@ class Balancer:
 
     @classmethod
     def from_table(cls, name: str, table: Mapping[str, Any]) -> Balancer:
-        """The Balancer that `[upstream.NAME]` means. ConfigError begins with the table's name and names the key."""
+        """The Balancer that `[upstream.NAME]` means. ConfigErrors begin with the table's name and name the key."""
         known = [key for key in inspect.signature(cls).parameters if key not in ("name", "options")]
+        known += [*CLIENT_NAMES, *forward_names()]
+        values = {key: value for key, value in table.items() if key in known}
+        if len(values) < len(table) and not values.keys() & {"endpoints", "discover"}:
+            values["discover"] = "file:unknown"  # it may be what is misspelt: not to be missed as well
+        mistakes = Mistakes()
+        with mistakes:
+            check_names(table, known)
+        with mistakes:
+            made = cls(**{**values, "name": name})
         try:
-            check_names(table, (*known, *CLIENT_NAMES, *forward_names()))
-            return cls(**{**table, "name": name})
+            mistakes.stop()
         except ConfigError as error:
-            raise ConfigError(f"[upstream.{name}] {error}") from None
+            raise error.each(lambda one: ConfigError(f"[upstream.{name}] {one}", one.way)) from None
+        return made
 
     def __repr__(self) -> str:
         return f"<Balancer {self.describe()}>"
@@ -136,8 +164,7 @@ class Balancer:
 
     def replace(self, endpoints: Endpoints) -> None:
         """Put another list of endpoints in force, in this process. Nothing under way is cut off. ConfigError."""
-        specs = [spec if isinstance(spec, EndpointSpec) else EndpointSpec.parse(spec) for spec in _several(endpoints)]
-        self.upstream.roster.replace(specs)
+        self.upstream.roster.replace(_specs(endpoints))
 
     def start(self) -> None:
         """Start checks, discovery and counting in this process; a request does it, too."""
@@ -172,14 +199,20 @@ class Balancer:
             self._checks.run_due(upstream.roster.endpoints)
 
 
-def _several(endpoints: Endpoints) -> Endpoints:
+def _specs(endpoints: Endpoints, *, needed: bool = False) -> list[EndpointSpec]:
     if isinstance(endpoints, str | Mapping) or not isinstance(endpoints, Iterable):
         raise ConfigError(f"endpoints = {endpoints!r}: a list; write [{endpoints!r}]")
-    return endpoints
+    mistakes, specs = Mistakes(), []
+    for spec in endpoints:
+        with mistakes:
+            specs.append(spec if isinstance(spec, EndpointSpec) else EndpointSpec.parse(spec))
+    mistakes.stop()
+    if needed and not specs:
+        raise ConfigError("no endpoints: name one at least, or say where they are found (discover)")
+    return specs
 
 
-def _lanes(tables: Mapping[str, Any], specs: Sequence[EndpointSpec], open_ended: bool) -> Lanes | None:
-    lanes = Lanes(table_of(tables, "lanes"))
+def _with_endpoints(lanes: Lanes, specs: Sequence[EndpointSpec], open_ended: bool) -> Lanes | None:
     for spec in specs:
         if spec.lane and spec.lane not in lanes.names:
             raise ConfigError(f"endpoint {spec.url}: there is no lane {spec.lane!r} in lanes")

@@ -15,23 +15,25 @@ from time import monotonic
 from typing import Any
 
 from wsgikit.errors import ConfigError
-from wsgikit.middleware.amounts import seconds, table_of, whole
-
-_KEYS = ("ratio", "requests", "window", "open")
+from wsgikit.middleware.amounts import seconds, values_of, whole
 
 
 class Breaker:
     """Opens when at least `requests` came in `window` and `ratio` of them failed. ConfigError names a wrong key."""
 
     def __init__(self, options: Mapping[str, Any], clock: Callable[[], float] = monotonic) -> None:
-        table_of(options, "breaker", _KEYS)
-        ratio = options.get("ratio", 0.5)
-        if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 < ratio <= 1:
-            raise ConfigError(f"breaker.ratio = {ratio!r}: a number above 0, at most 1")
-        self._ratio = float(ratio)
-        self._least = whole(options.get("requests", 20), "breaker.requests", 1)
-        self._window = seconds(options.get("window", 10), "breaker.window", least=0.1)
-        self.open_for = seconds(options.get("open", 5), "breaker.open", least=0.1)
+        made = values_of(
+            options,
+            "breaker",
+            ratio=lambda: _ratio(options.get("ratio", 0.5)),
+            requests=lambda: whole(options.get("requests", 20), "breaker.requests", 1),
+            window=lambda: seconds(options.get("window", 10), "breaker.window", least=0.1),
+            open=lambda: seconds(options.get("open", 5), "breaker.open", least=0.1),
+        )
+        self._ratio: float = made["ratio"]
+        self._least: int = made["requests"]
+        self._window: float = made["window"]
+        self.open_for: float = made["open"]
         self._clock = clock
         self._lock = threading.Lock()
         self._began = clock()
@@ -94,3 +96,9 @@ class Breaker:
     def _too_many(self) -> bool:
         requests, failures = (now + before for now, before in zip(self._now, self._before, strict=True))
         return requests >= self._least and failures >= requests * self._ratio
+
+
+def _ratio(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ConfigError(f"breaker.ratio = {value!r}: a number above 0, at most 1")
+    return float(value)

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from wsgikit.errors import ConfigError
-from wsgikit.middleware.amounts import table_of, text_of
+from wsgikit.errors import ConfigError, all_of
+from wsgikit.middleware.amounts import text_of, values_of
 from wsgikit.middleware.balancer.hashing import Key, cookie, key_of, point
 from wsgikit.middleware.request_fields import environ_key
-
-_KEYS = ("weight", "by", "header", "cookie")
 
 
 class Lane:
@@ -30,16 +29,20 @@ class Lane:
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         place = f"lanes.{name}"
-        table_of(options, place, _KEYS)
-        weight = options.get("weight", 0.0)
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
-            raise ConfigError(f"{place}.weight = {weight!r}: a part of the traffic, from 0 to 1")
+        made = values_of(
+            options,
+            place,
+            weight=lambda: _weight(options.get("weight", 0.0), place),
+            by=lambda: key_of(options["by"]) if options.get("by") else None,
+            header=lambda: _field(options.get("header", ""), place),
+            cookie=lambda: text_of(options.get("cookie", ""), f"{place}.cookie"),
+        )
         self.name = name
-        self.weight = float(weight)
-        self._key: Key | None = key_of(options["by"]) if options.get("by") else None
-        self._variable, self._value = _field(options.get("header", ""), place)
-        self._cookie, _, self._wanted = text_of(options.get("cookie", ""), f"{place}.cookie").partition("=")
-        if not weight and not self._variable and not self._cookie:
+        self.weight: float = made["weight"]
+        self._key: Key | None = made["by"]
+        self._variable, self._value = made["header"]
+        self._cookie, _, self._wanted = made["cookie"].partition("=")
+        if not self.weight and not self._variable and not self._cookie:
             raise ConfigError(f"{place} gets nothing: give it a weight, a header or a cookie")
 
     def asked_for(self, environ: dict[str, Any]) -> bool:
@@ -59,6 +62,12 @@ class Lane:
         return point(key) / 2**64 if key else chance
 
 
+def _weight(value: object, place: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ConfigError(f"{place}.weight = {value!r}: a part of the traffic, from 0 to 1")
+    return float(value)
+
+
 def _field(written: object, place: str) -> tuple[str, str]:
     name, colon, value = text_of(written, f"{place}.header").partition(":")
     if not colon and not name:
@@ -72,7 +81,8 @@ class Lanes:
     """All lanes of an upstream."""
 
     def __init__(self, tables: Mapping[str, Any]) -> None:
-        self._lanes = [Lane(name, options) for name, options in tables.items()]
+        made = all_of(**{name: partial(Lane, name, options) for name, options in tables.items()})
+        self._lanes: list[Lane] = list(made.values())
         if sum(lane.weight for lane in self._lanes) > 1:
             raise ConfigError("lanes: the weights are more than the whole traffic (1)")
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from wsgikit.client import ClientSettings, GatewaySettings, TlsSettings
-from wsgikit.errors import ConfigError
+from wsgikit.errors import ConfigError, Mistakes, all_of
 from wsgikit.loader import nearest
 from wsgikit.middleware.amounts import seconds, table_of, whole
-from wsgikit.middleware.forward_settings import forward_settings
+from wsgikit.middleware.forward_settings import ForwardSettings, forward_settings
 
 _TIMES = (
     "connect_timeout", "tls_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "continue_timeout",
@@ -42,35 +42,46 @@ def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def check_names(options: Iterable[str], known: Iterable[str]) -> None:
-    """ConfigError for the first option that nobody knows."""
+    """ConfigError for options that nobody knows."""
     names = tuple(known)
+    mistakes = Mistakes()
     for name in options:
         if name not in names:
-            raise ConfigError(f"unknown option {name!r}{nearest(name, names)}")
+            mistakes.found.append(ConfigError(f"unknown option {name!r}{nearest(name, names)}", (name,)))
+    mistakes.stop()
+
+
+def forwarding(options: Mapping[str, Any]) -> ForwardSettings:
+    """Settings of forwarding. ConfigError names the options."""
+    # each by itself first: all together end at the first that is wrong
+    all_of(**{name: partial(forward_settings, **{name: value}) for name, value in options.items()})
+    return forward_settings(**options)
 
 
 def client_settings(options: Mapping[str, Any]) -> ClientSettings:
-    """Settings of the connections. ConfigError names the option."""
-    values: dict[str, Any] = {}
-    for name, value in options.items():
-        if name in _TIMES:
-            # a timeout of nothing would end everything before it begins; only the total may be off
-            values[name] = seconds(value, name, least=0.0 if name in ("total_timeout", "keep_alive") else 0.001)
-        elif name in _COUNTS:
-            values[name] = whole(value, name, 0)
-        elif name == "tls":
-            values[name] = _tls(value)
-        elif name == "gateway":
-            values[name] = _gateway(value)
-    return ClientSettings(**values)
+    """Settings of the connections. ConfigError names the options."""
+    makers = {name: partial(_checked, name, value) for name, value in options.items() if name in CLIENT_NAMES}
+    return ClientSettings(**all_of(**makers))
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name in _COUNTS:
+        return whole(value, name, 0)
+    if name in ("tls", "gateway"):
+        return _tls(value) if name == "tls" else _gateway(value)
+    # a timeout of nothing would end everything before it begins; only the total may be off
+    return seconds(value, name, least=0.0 if name in ("total_timeout", "keep_alive") else 0.001)
 
 
 def _tls(value: Any) -> Any:
     if isinstance(value, TlsSettings) or hasattr(value, "wrap_socket"):  # a context, or what behaves like one
         return value
+    mistakes = Mistakes()
     for name, inner in table_of(value, "tls", _TLS).items():
         if not isinstance(inner, bool if name == "verify" else str):
-            raise ConfigError(f"tls.{name} = {inner!r}: {'true or false' if name == 'verify' else 'a text'}")
+            what = "true or false" if name == "verify" else "a text"
+            mistakes.found.append(ConfigError(f"tls.{name} = {inner!r}: {what}", (name,)))
+    mistakes.stop()
     return TlsSettings(**value)
 
 
@@ -79,12 +90,14 @@ def _gateway(value: Any) -> Any:
     if isinstance(value, GatewaySettings):
         return value
     known = GatewaySettings()
+    mistakes = Mistakes()
     for name, inner in table_of(value, "gateway", _GATEWAY).items():
         wanted: Any = Mapping if name == "params" else type(getattr(known, name))
         texts_only = name != "params" or (isinstance(inner, Mapping) and _are_texts(inner))
         if not isinstance(inner, wanted) or (wanted is int and isinstance(inner, bool)) or not texts_only:
             what = {str: "a text", bool: "true or false", int: "a number"}.get(wanted, "a table of texts")
-            raise ConfigError(f"gateway.{name} = {inner!r}: {what}")
+            mistakes.found.append(ConfigError(f"gateway.{name} = {inner!r}: {what}", (name,)))
+    mistakes.stop()
     return GatewaySettings(**value)
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from wsgikit.errors import ConfigError
-from wsgikit.middleware.amounts import choice, seconds, table_of, text_of, texts, whole
+from wsgikit.errors import ConfigError, all_of
+from wsgikit.middleware.amounts import choice, seconds, text_of, texts, values_of, whole
 from wsgikit.wire.http11.grammar import VALUE_TEXT
 
 RETRY_ON = ("connect", "reset", "timeout")
@@ -81,52 +81,57 @@ class Policy:
 
 
 def health_settings(table: Mapping[str, Any]) -> HealthSettings:
-    """From a table. ConfigError names the key."""
-    values = _known(table, HealthSettings, "health")
-    path = values.get("path", "")
-    if not isinstance(path, str) or (path and not re.fullmatch(r"/[!-~]*", path)):
-        raise ConfigError(f"health.path = {path!r}: a path that begins with '/'")
-    jitter = _part(values.get("jitter", 0.1), "health.jitter")
-    return HealthSettings(
-        path=path,
-        interval=seconds(values.get("interval", 10), "health.interval", least=0.05),
-        jitter=jitter,
-        timeout=seconds(values.get("timeout", 2), "health.timeout", least=0.01),
-        rise=whole(values.get("rise", 2), "health.rise", 1),
-        fall=whole(values.get("fall", 3), "health.fall", 1),
-        status=_statuses(values.get("status", "200-399")),
-        contains=text_of(values.get("contains", ""), "health.contains"),
-        host=_host(values.get("host", "")),
+    """From a table. ConfigError names the keys."""
+    made = values_of(
+        table,
+        "health",
+        path=lambda: _path(table.get("path", "")),
+        interval=lambda: seconds(table.get("interval", 10), "health.interval", least=0.05),
+        jitter=lambda: _part(table.get("jitter", 0.1), "health.jitter"),
+        timeout=lambda: seconds(table.get("timeout", 2), "health.timeout", least=0.01),
+        rise=lambda: whole(table.get("rise", 2), "health.rise", 1),
+        fall=lambda: whole(table.get("fall", 3), "health.fall", 1),
+        status=lambda: _statuses(table.get("status", "200-399")),
+        contains=lambda: text_of(table.get("contains", ""), "health.contains"),
+        host=lambda: _host(table.get("host", "")),
     )
+    return HealthSettings(**made)
 
 
 def eject_settings(table: Mapping[str, Any]) -> EjectSettings:
-    """From a table. ConfigError names the key."""
-    values = _known(table, EjectSettings, "eject")
-    return EjectSettings(
-        failures=whole(values.get("failures", 5), "eject.failures", 0),
-        base=seconds(values.get("base", 10), "eject.base", least=0.01),
-        longest=seconds(values.get("longest", 300), "eject.longest", least=0.01),
-        most=_part(values.get("most", 0.5), "eject.most"),
+    """From a table. ConfigError names the keys."""
+    made = values_of(
+        table,
+        "eject",
+        failures=lambda: whole(table.get("failures", 5), "eject.failures", 0),
+        base=lambda: seconds(table.get("base", 10), "eject.base", least=0.01),
+        longest=lambda: seconds(table.get("longest", 300), "eject.longest", least=0.01),
+        most=lambda: _part(table.get("most", 0.5), "eject.most"),
     )
+    return EjectSettings(**made)
 
 
 def retry_settings(table: Mapping[str, Any]) -> RetrySettings:
-    """From a table. ConfigError names the key."""
-    values = _known(table, RetrySettings, "retry")
-    kinds = texts(values.get("on", ("connect", "reset")), "retry.on")
-    for kind in kinds:
-        choice(kind, "retry.on", RETRY_ON)
-    return RetrySettings(
-        attempts=whole(values.get("attempts", 3), "retry.attempts", 1, 10),
-        on=frozenset(kinds),
-        ratio=_part(values.get("ratio", 0.2), "retry.ratio"),
-        floor=seconds(values.get("floor", 3), "retry.floor"),
+    """From a table. ConfigError names the keys."""
+    made = values_of(
+        table,
+        "retry",
+        attempts=lambda: whole(table.get("attempts", 3), "retry.attempts", 1, 10),
+        on=lambda: _kinds(table.get("on", ("connect", "reset"))),
+        ratio=lambda: _part(table.get("ratio", 0.2), "retry.ratio"),
+        floor=lambda: seconds(table.get("floor", 3), "retry.floor"),
     )
+    return RetrySettings(**made)
 
 
-def _known(table: Mapping[str, Any], kind: type, option: str) -> Mapping[str, Any]:
-    return table_of(table, option, [field.name for field in fields(kind)])
+def _kinds(value: Any) -> frozenset[str]:
+    return frozenset(choice(kind, "retry.on", RETRY_ON) for kind in texts(value, "retry.on"))
+
+
+def _path(path: object) -> str:
+    if not isinstance(path, str) or (path and not re.fullmatch(r"/[!-~]*", path)):
+        raise ConfigError(f"health.path = {path!r}: a path that begins with '/'")
+    return path
 
 
 def _part(value: object, option: str) -> float:
@@ -163,14 +168,15 @@ def policy(
     queue_timeout: Any,
     retry_after: Any,
 ) -> Policy:
-    """From options as people write them. ConfigError names the option."""
-    return Policy(
-        health=None if health is None else health_settings(health),
-        eject=eject_settings(eject),
-        retry=retry_settings(retry),
-        panic=_part(panic, "panic"),
-        slow_start=seconds(slow_start, "slow_start"),
-        queue=whole(queue, "queue", 0),
-        queue_timeout=seconds(queue_timeout, "queue_timeout"),
-        retry_after=seconds(retry_after, "retry_after"),
+    """From options as people write them. ConfigError names the options."""
+    made = all_of(
+        health=lambda: None if health is None else health_settings(health),
+        eject=lambda: eject_settings(eject),
+        retry=lambda: retry_settings(retry),
+        panic=lambda: _part(panic, "panic"),
+        slow_start=lambda: seconds(slow_start, "slow_start"),
+        queue=lambda: whole(queue, "queue", 0),
+        queue_timeout=lambda: seconds(queue_timeout, "queue_timeout"),
+        retry_after=lambda: seconds(retry_after, "retry_after"),
     )
+    return Policy(**made)

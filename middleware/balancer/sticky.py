@@ -16,11 +16,10 @@ from functools import lru_cache
 from typing import Any
 
 from wsgikit.errors import ConfigError
-from wsgikit.middleware.amounts import choice, seconds, table_of
+from wsgikit.middleware.amounts import choice, seconds, values_of
 from wsgikit.middleware.balancer.hashing import cookie
 from wsgikit.wire.http11.grammar import NAME_TEXT
 
-_KEYS = ("secret", "cookie", "max_age", "same_site")
 _LEAST = 16  # characters; shorter secrets are guessed
 _KEPT = 1000  # tokens; as many as an upstream may have endpoints
 
@@ -29,21 +28,20 @@ class Sticky:
     """Reads and writes the cookie. ConfigError names a key that is wrong."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        table_of(options, "sticky", _KEYS)
-        secret = options.get("secret", "")
-        if not isinstance(secret, str) or len(secret) < _LEAST:
-            # not repeated in the message: it is a secret
-            raise ConfigError(
-                f"sticky: secret needs at least {_LEAST} characters, the same for all workers and machines"
-            )
-        self.name = options.get("cookie", "endpoint")
-        if not isinstance(self.name, str) or not NAME_TEXT.fullmatch(self.name):
-            raise ConfigError(f"sticky: cookie = {self.name!r} is no name of a cookie")
-        self._secret = secret.encode()
+        made = values_of(
+            options,
+            "sticky",
+            secret=lambda: _secret(options.get("secret", "")),
+            cookie=lambda: _name(options.get("cookie", "endpoint")),
+            max_age=lambda: int(seconds(options.get("max_age", 0), "sticky.max_age")),
+            same_site=lambda: choice(options.get("same_site", "Lax"), "sticky.same_site", ("Lax", "Strict", "None")),
+        )
+        self.name: str = made["cookie"]
+        self._secret: bytes = made["secret"]
         self.token: Callable[[str], str] = lru_cache(maxsize=_KEPT)(self._token)
         """What stands for an endpoint. Asked for every endpoint at every request: reckoned once."""
-        self._max_age = int(seconds(options.get("max_age", 0), "sticky.max_age"))
-        self._same_site = choice(options.get("same_site", "Lax"), "sticky.same_site", ("Lax", "Strict", "None"))
+        self._max_age: int = made["max_age"]
+        self._same_site: str = made["same_site"]
 
     def _token(self, url: str) -> str:
         digest = hmac.new(self._secret, url.encode(), hashlib.sha256).digest()
@@ -63,3 +61,16 @@ class Sticky:
         if environ.get("wsgi.url_scheme") == "https":
             parts.append("Secure")
         return "; ".join(parts)
+
+
+def _secret(secret: object) -> bytes:
+    if not isinstance(secret, str) or len(secret) < _LEAST:
+        # not repeated in the message: it is a secret
+        raise ConfigError(f"sticky: secret needs at least {_LEAST} characters, the same for all workers and machines")
+    return secret.encode()
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str) or not NAME_TEXT.fullmatch(name):
+        raise ConfigError(f"sticky: cookie = {name!r} is no name of a cookie")
+    return name

@@ -76,10 +76,10 @@ class Converters:
         try:
             from werkzeug.routing import Map, ValidationError
             from werkzeug.routing.converters import DEFAULT_CONVERTERS
-        except ImportError as error:
+        except ImportError:
             raise ConfigError(
                 "a rule with <variables> needs Werkzeug's converters: pip install werkzeug (rules without work)"
-            ) from error
+            ) from None  # it says all; a traceback is for what apps raise
         self._classes = {**DEFAULT_CONVERTERS, **self._own}
         self._map = Map(converters=self._own)
         self.refusal = (NotText, ValidationError)

@@ -244,7 +244,7 @@ def test_check_config_finds_the_mistakes_of_every_layer_at_once(folder: Path) ->
     )
     status, output = failing(folder, command="check config")
     said = ["wsgikit.toml:3: unknown middleware 'comprss'", "wsgikit.toml:7: 'site_x:ap'",
-            "wsgikit.toml:8: compress has no option 'lvl'", "wsgikit.toml:14: [upstream.u] '10.0.0.1'"]  # fmt: skip
+            "wsgikit.toml:8: compress has no option 'lvl'", "wsgikit.toml:15: [upstream.u] '10.0.0.1'"]  # fmt: skip
     assert status == 2
     assert [text for text in said if text not in output] == []
     assert output.count("\n") == len(said), output
@@ -258,7 +258,7 @@ def test_check_config_looks_at_upstreams_also_where_nothing_is_loaded(folder: Pa
     for typed in ([], ["--no-load"]):
         status, output = failing(folder, *typed, command="check config")
         assert status == 2
-        assert "wsgikit.toml:3: [upstream.u] " in output
+        assert "wsgikit.toml:5: [upstream.u] " in output
         assert "attmpts" in output
     toml.write_text(toml.read_text().replace("attmpts", "attempts"))
     assert failing(folder, command="check config") == (0, "wsgikit.toml: 1 mount, 1 upstream; no mistakes found\n")

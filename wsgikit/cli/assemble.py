@@ -5,22 +5,24 @@ Owns the order in which things go around an app: the app, its middleware, Lint, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from wsgikit import loader
+from wsgikit.cli.layers import NoApp, nothing, placed, wrapped
 from wsgikit.config.resolve import Config
-from wsgikit.errors import ConfigError, LoadError, WsgikitError
+from wsgikit.errors import ConfigError, LoadError, Mistakes, WsgikitError
 
 if TYPE_CHECKING:
     from wsgikit.cli.imports import Imports
-    from wsgikit.config.structure import Entry, MountEntry, RouteEntry, UpstreamEntry, UseEntry
+    from wsgikit.config.structure import MountEntry, RouteEntry, UpstreamEntry
     from wsgikit.middleware.mount import MountPoint
     from wsgikit.middleware.router import Route
 
 App = Callable[..., Iterable[bytes]]
 Forward = Callable[[str], App]
+Made = TypeVar("Made")
 
 
 def assemble(
@@ -37,8 +39,8 @@ def assemble(
     `group` is the worker group this process belongs to: the front group ("") forwards to the others by the app that
     `forward(name)` makes, every other has its own mounts. Without `forward` everything is in one process.
     `app` is one that is there already (`wsgikit.serve(app)`). `imports` decides about apps that cannot be imported.
-    LoadError and ConfigError name the place in the file. Those of apps and of middleware are added to `mistakes`, where
-    it is given, so that the next ones are found as well; the result is of no use then.
+    LoadError and ConfigError name the place in the file. Where `mistakes` is given they are added to it, so that the
+    next ones are found as well; the result is of no use then.
     """
     if not config.mounts and not config.routes:
         return _plain(config, app)
@@ -50,7 +52,7 @@ def assemble(
         from wsgikit.middleware.mount import Mount
 
         away = forward if not group else None
-        mounted = Mount([whole.point(mount, away) for mount in mounts])
+        mounted = Mount(list(whole.those(partial(whole.point, mount, away) for mount in mounts)))
     if config.routes and not group:
         mounted = whole.routed(mounted)
     if mistakes is None:
@@ -117,25 +119,36 @@ class _Assembly:
                 return MountPoint(mount.path, forward(mount.group), host=mount.host, strip=False, name=mount.name)
             return MountPoint(mount.path, self.built(mount), host=mount.host, strip=mount.strip, name=mount.name)
         except ConfigError as error:
-            raise _placed(error, mount) from error.__cause__
+            raise placed(error, mount) from error.__cause__
 
     def routed(self, mounted: App) -> App:
         from wsgikit.middleware.router import Router
 
-        routes = [self.route(entry) for entry in self.config.routes]
+        rows = list(self.those(partial(self.route, entry) for entry in self.config.routes))
         try:
-            return Router(routes, not_found=mounted)
+            return Router([route for _, route in rows], not_found=mounted)
         except ConfigError as error:
-            # the table knows rules, not where they stand
-            named = [entry for entry in self.config.routes if repr(entry.rule) in str(error)]
-            raise (_placed(error, named[-1]) if named else error) from error.__cause__
+            # the router knows rules, not where they stand
+            _check_alone(rows)
+            named = [entry for entry, _ in rows if repr(entry.rule) in str(error)]
+            raise (placed(error, named[-1]) if named else error) from error.__cause__
 
-    def route(self, entry: RouteEntry) -> Route:
+    def those(self, makers: Iterable[Callable[[], Made]]) -> Iterator[Made]:
+        """What the makers make; where mistakes are collected, without those that fail."""
+        for make in makers:
+            try:
+                yield make()
+            except ConfigError as error:
+                if self.mistakes is None:
+                    raise
+                self.mistakes.append(error)
+
+    def route(self, entry: RouteEntry) -> tuple[RouteEntry, Route]:
         from wsgikit.middleware.router import Route
 
         app = self.built(entry)
         try:
-            return Route(
+            return entry, Route(
                 entry.rule,
                 app,
                 host=entry.host,
@@ -148,11 +161,11 @@ class _Assembly:
                 defaults=entry.defaults,
             )
         except ConfigError as error:
-            raise _placed(error, entry) from None
+            raise placed(error, entry) from None
 
     def built(self, entry: MountEntry | RouteEntry) -> App:
         """The app of an entry with all that is around it."""
-        loaded = self.tried(entry, lambda: self.loaded(entry))
+        loaded = NoApp(entry) if _has_no_app(entry) else self.tried(entry, lambda: self.loaded(entry))
         app = self.tried(entry, lambda: wrapped(loaded, entry.use))
         return _linted(app) if self.config.get("lint") else app
 
@@ -163,8 +176,8 @@ class _Assembly:
         except (ConfigError, LoadError) as error:
             if self.mistakes is None:
                 raise
-            self.mistakes.append(_placed(error, entry) if isinstance(error, ConfigError) else error)
-            return _nothing
+            self.mistakes.append(placed(error, entry) if isinstance(error, ConfigError) else error)
+            return nothing
 
     def loaded(self, entry: MountEntry | RouteEntry) -> App:
         if entry.upstream:
@@ -178,26 +191,22 @@ class _Assembly:
         return self.imports.app(entry, load, lazy=getattr(entry, "lazy", False))
 
 
-def _nothing(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Stands where an app cannot be made, while mistakes are looked for; nobody calls it."""
-    raise ConfigError("this app could not be made")
+def _check_alone(rows: Iterable[tuple[RouteEntry, Route]]) -> None:
+    """ConfigError for all routes that are wrong also without the others, with their places."""
+    from wsgikit.middleware.router import Router
+
+    mistakes = Mistakes()
+    for entry, route in rows:
+        with mistakes:
+            try:
+                Router([route])
+            except ConfigError as error:
+                raise placed(error, entry) from error.__cause__
+    mistakes.stop()
 
 
-def _placed(error: ConfigError, entry: Entry) -> ConfigError:
-    """An error that says where in the file the mistake is."""
-    place = entry.place().rpartition(":")[0] or entry.place()
-    return error if str(error).startswith(place) else ConfigError(f"{entry.place()}: {error}")
-
-
-def wrapped(app: App, uses: Iterable[UseEntry]) -> App:
-    """Put middleware around an app, the first outermost. ConfigError names the place in the file."""
-    entries = tuple(uses)
-    if not entries:
-        return app
-    from wsgikit.middleware import Stack
-    from wsgikit.middleware.stack_options import table_use
-
-    return Stack(app, [table_use(use.middleware, use.options, f"{use.place()}: ") for use in entries])
+def _has_no_app(entry: MountEntry | RouteEntry) -> bool:
+    return bool(entry.use) and not entry.app and not entry.upstream
 
 
 def upstream_app(entry: UpstreamEntry) -> App:
@@ -207,7 +216,7 @@ def upstream_app(entry: UpstreamEntry) -> App:
     try:
         return Balancer.from_table(entry.name, entry.options)
     except ConfigError as error:
-        raise _placed(error, entry) from error.__cause__
+        raise placed(error, entry) from error.__cause__
 
 
 def named_app(name: str, place: str = "") -> App:

@@ -1,24 +1,32 @@
 """`wsgikit check config`: test a configuration without serving it.
 
-Reads every source as `wsgikit serve` would, makes all settings, and loads every app, unless told not to.
+Reads every source as `wsgikit serve` would, makes all settings, and loads every app, unless told not to. What is wrong
+is collected on the way, so that a person is told of everything in one go.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from wsgikit.cli.assemble import assemble, imports_of, upstream_app
+from wsgikit.cli.layers import nothing, placed, wrapped
 from wsgikit.config import build
 from wsgikit.config.problems import Problems
 from wsgikit.config.resolve import Config, Sources
-from wsgikit.errors import ConfigError, LoadError, WsgikitError
+from wsgikit.errors import ConfigError, LoadError, Mistakes, WsgikitError
+
+if TYPE_CHECKING:
+    from wsgikit.config.structure import MountEntry, RouteEntry
 
 HELP = """Test a configuration without serving it.
 
 Reads the file and the environment as `wsgikit serve` does, checks every option, and loads the apps and middleware.
-Leaves with 0 when all is well, with 2 and a list of the mistakes when it is not."""
+Leaves with 0 when all is well, with 2 and a list of the mistakes when it is not. An upstream or a group that nothing
+uses is a warning."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,59 +37,104 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check; ConfigError and LoadError say what is wrong. Returns 0."""
-    config = Sources(file=options.file).read()
-    _make_settings(config)
+    problems = Problems()
+    config = Sources(file=options.file).read_noting(problems)
     mistakes = list(_wrong_upstreams(config))
-    if not options.no_load:
-        _load(config, mistakes)
-    _tell(mistakes)
-    print(_summary(config, loaded=not options.no_load))
+    if not problems.found:
+        mistakes += _wrong_settings(config)
+        if not options.no_load:
+            _load(config, mistakes)
+    elif not options.no_load:
+        mistakes += _wrong_layers(config)
+    _tell(problems, mistakes)
+    warnings = list(_warnings(config))
+    for warning in warnings:
+        sys.stderr.write(f"wsgikit: warning: {warning}\n")
+    print(_summary(config, loaded=not options.no_load, warnings=len(warnings)))
     return 0
 
 
-def _make_settings(config: Config) -> None:
+def _wrong_settings(config: Config) -> list[ConfigError]:
     """Settings check themselves when they are made."""
-    build.start_settings(config)
-    build.log_settings(config)
-    build.master_settings(config)
-    build.bind_settings(config)
-    build.limits(config)
-    for group in build.group_settings(config):
-        build.worker_settings(config, group.name)
+    mistakes = Mistakes()
+    makers = (build.start_settings, build.log_settings, build.master_settings, build.bind_settings, build.limits)
+    for make in makers:
+        with mistakes:
+            make(config)
+    for group in ("", *config.groups):
+        with mistakes:
+            build.worker_settings(config, group)
+    if not mistakes.found:
+        with mistakes:
+            build.group_settings(config)
+    return mistakes.found
 
 
 def _wrong_upstreams(config: Config) -> Iterator[WsgikitError]:
     for upstream in config.upstreams.values():
         try:
-            upstream_app(upstream)
+            if upstream.sound:
+                upstream_app(upstream)
         except ConfigError as error:
             yield error
 
 
+def _wrong_layers(config: Config) -> list[ConfigError]:
+    """What can be said about middleware where the rest of the file is not good enough to load an app."""
+    mistakes = Mistakes()
+    _prepare(config)
+    for entry in _entries(config):
+        with mistakes:
+            try:
+                wrapped(nothing, [use for use in entry.use if use.sound])
+            except ConfigError as error:
+                raise placed(error, entry) from error.__cause__
+    return mistakes.found
+
+
 def _load(config: Config, mistakes: list[WsgikitError]) -> None:
     """Put everything together; what is wrong is added to `mistakes`."""
-    from wsgikit.cli.launch import prepare_imports
-
     if config.mounts or config.get("app") or config.routes:
-        os.environ.update(config.get("env"))
-        prepare_imports(config)
+        _prepare(config)
         try:
             assemble(config, imports=imports_of(config, strict=True), mistakes=mistakes)
         except (ConfigError, LoadError) as error:
             mistakes.append(error)
 
 
-def _tell(mistakes: list[WsgikitError]) -> None:
+def _prepare(config: Config) -> None:
+    from wsgikit.cli.launch import prepare_imports
+
+    os.environ.update(config.get("env"))
+    prepare_imports(config)
+
+
+def _tell(problems: Problems, mistakes: list[WsgikitError]) -> None:
     """Raise what was found: one mistake as it is, with the traceback of the app behind it; several as a list."""
-    texts = list(dict.fromkeys(str(error) for error in mistakes))
-    if len(texts) == 1:
+    texts = [str(one) for error in mistakes for one in (error.several if isinstance(error, ConfigError) else (error,))]
+    if not problems.found and len(set(texts)) == 1:
         raise mistakes[0]
-    problems = Problems()
     problems.found += texts
     problems.stop()
 
 
-def _summary(config: Config, *, loaded: bool) -> str:
+def _warnings(config: Config) -> Iterator[str]:
+    """Tables that nothing names: nobody but mounts and routes can."""
+    forwarding = {entry.upstream for entry in _entries(config)}
+    for name, upstream in config.upstreams.items():
+        if name not in forwarding:
+            yield f"{upstream.place()}: no mount and no route has upstream = {name!r}: [upstream.{name}] is not used"
+    working = {mount.group for mount in config.mounts}
+    for name, group in config.groups.items():
+        if name not in working:
+            yield f"{group.place()}: no mount has group = {name!r}: no worker of [group.{name}] is started"
+
+
+def _entries(config: Config) -> tuple[MountEntry | RouteEntry, ...]:
+    return (*config.mounts, *config.routes)
+
+
+def _summary(config: Config, *, loaded: bool, warnings: int) -> str:
     name = config.file.name if config.file else "no file, environment only"
     counts = [
         (len(config.values), "option"),
@@ -90,6 +143,11 @@ def _summary(config: Config, *, loaded: bool) -> str:
         (len(config.upstreams), "upstream"),
         (len(config.groups), "group"),
     ]
-    parts = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts if count]
+    parts = [_counted(count, noun) for count, noun in counts if count]
+    found = f"no mistakes found, {_counted(warnings, 'warning')}" if warnings else "no mistakes found"
     how = "" if loaded else " (apps were not loaded)"
-    return f"{name}: {', '.join(parts) or 'nothing is set'}; no mistakes found{how}"
+    return f"{name}: {', '.join(parts) or 'nothing is set'}; {found}{how}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

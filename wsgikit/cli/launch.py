@@ -82,7 +82,11 @@ def announce(config: Config, listeners: Sequence[OpenListener]) -> None:
     for opened in listeners:
         log.info("listening on %s", opened.url)
         for mount in () if opened.address.startswith("unix:") else mounts:
-            log.info("  %s  %s", address_of(opened.url, mount), mount.app or mount.upstream)
+            log.info("  %s  %s", address_of(opened.url, mount), mount.app or mount.upstream or _layers(mount))
+
+
+def _layers(mount: MountEntry) -> str:
+    return ", ".join(use.middleware for use in mount.use)
 
 
 def address_of(url: str, mount: MountEntry) -> str:

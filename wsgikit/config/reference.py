@@ -22,7 +22,7 @@ over the file, the file over the default.
 The file is `--config FILE`, else `$WSGIKIT_CONFIG`, else `wsgikit.toml` in the working directory, else a
 `pyproject.toml` there with a `[tool.wsgikit]`; `--config ""` reads none. Relative paths in a file start at the file's
 folder. `$PORT` stands for `--bind 0.0.0.0:$PORT`, `$WEB_CONCURRENCY` for `--workers`. `wsgikit check config` tests a
-file without serving.
+file without serving: it tells all mistakes, each with its line, and warns of an upstream or group that nothing uses.
 
 Times are seconds, or texts such as `"500ms"`, `"30s"`, `"5m"`, `"1h"`. Sizes are bytes, or texts such as `"64KiB"` and
 `"200MiB"`. Switches are `true` and `false` in the file, `--preload` and `--no-preload` on the command line. A list is
@@ -31,14 +31,18 @@ an array in the file; on the command line the flag is repeated, in the environme
 Options marked with * may also stand in `[group.NAME]`, for the workers of that group alone.
 """
 
+_TARGET = """\
+Needs `app` or `upstream`. Neither is needed where a middleware in `use` answers by itself: `forward` and `status`, or
+`static`, `cgi-directory`, `health` and `cascade`; what none of them answers is not found (404)."""
+
 _TABLES: tuple[tuple[str, str, tuple[Key, ...]], ...] = (
-    ("`[[mount]]`: an app at a host and path", "Needs either `app` or `upstream`.", structure.MOUNT_KEYS),
+    ("`[[mount]]`: an app at a host and path", _TARGET, structure.MOUNT_KEYS),
     (
         "`[[mount.use]]` and `[[route.use]]`: middleware around it",
         "Outermost first. In its options `${NAME}` stands for an environment variable, `$$` for a dollar sign.",
         structure.USE_KEYS,
     ),
-    ("`[[route]]`: a URL pattern", "Needs either `app` or `upstream`.", structure.ROUTE_KEYS),
+    ("`[[route]]`: a URL pattern", _TARGET, structure.ROUTE_KEYS),
     (
         "`[upstream.NAME]`: servers to forward to",
         "Its keys are the options of the balancer, [balancing.md](balancing.md) has them: `endpoints`, `balance`,\n"

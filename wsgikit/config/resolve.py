@@ -70,11 +70,15 @@ class Sources:
     def read(self) -> Config:
         """Read every source. ConfigError lists every mistake of all of them."""
         problems = Problems()
-        path = self._path()
-        file = files.open_config(path) if path else None
-        config = _Reading(self, problems, file).config()
+        config = self.read_noting(problems)
         problems.stop()
         return config
+
+    def read_noting(self, problems: Problems) -> Config:
+        """Read every source and note the mistakes. Where there are any, the result is only good for finding more."""
+        path = self._path()
+        file = files.open_config(path) if path else None
+        return _Reading(self, problems, file).config()
 
     def _path(self) -> str | None:
         if self.file is not None:
@@ -96,6 +100,8 @@ class _Reading:
         origins: dict[str, Given] = {}
         for name, given in self._in_order():
             value = self._checked(BY_NAME[name], given)
+            if value is None:  # a mistake that has been noted
+                continue
             if name not in origins:
                 values[name], origins[name] = value, given
             elif isinstance(value, dict) and isinstance(values[name], dict):

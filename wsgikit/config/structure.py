@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A table of the file. `place()` says where it stands, for messages of those who use it."""
+    """A table of the file. `place()` says where it stands, for messages of those who use it.
+
+    `sound`: False where a mistake in it has been noted already, so that nobody looks for what follows from that.
+    """
 
     file: File | None = None
     way: tuple[str | int, ...] = ()
+    sound: bool = True
 
     def place(self, *more: str | int) -> str:
         """`wsgikit.toml:12` for the table or a key in it."""
@@ -39,7 +43,7 @@ class UseEntry(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class MountEntry(Entry):
-    """`[[mount]]`: an app, or an upstream, at a host and path. `host` empty: every host."""
+    """`[[mount]]`: an app, an upstream, or middleware that needs none, at a host and path. `host` empty: every host."""
 
     path: str = "/"
     host: str = ""

@@ -47,7 +47,7 @@ class TableReader:
             values, rest = self.keys(raw, tables.ROUTE_KEYS, way)
             use = self._uses(rest.pop("use", []), (*way, "use"))
             self._no_more(rest, (*tables.ROUTE_KEYS, _USE), way)
-            self._one_target(values, way)
+            self._one_target(raw, way)
             if "rule" in values:
                 found.append(RouteEntry(**values, use=use, file=self.file, way=way))
         return tuple(found)
@@ -56,15 +56,17 @@ class TableReader:
         """Read every `[upstream.NAME]`."""
         found = {}
         for name, raw in self.named("upstream").items():
-            way = ("upstream", name)
-            found[name] = UpstreamEntry(name=name, options=self._expand(raw, way), file=self.file, way=way)
+            way, before = ("upstream", name), len(self.problems.found)
+            options = self._expand(raw, way)
+            sound = len(self.problems.found) == before
+            found[name] = UpstreamEntry(name=name, options=options, sound=sound, file=self.file, way=way)
         return found
 
     def groups(self, check: Callable[[Option, Given], Any]) -> dict[str, GroupEntry]:
         """Read every `[group.NAME]`: options that may differ in a group of workers. `check` makes a value of each."""
         found = {}
         for name, raw in self.named("group").items():
-            values = {}
+            values: dict[str, Any] = {}
             for key, value in raw.items():
                 option, way = BY_NAME.get(key), ("group", name, key)
                 if option is None:
@@ -73,7 +75,9 @@ class TableReader:
                 elif not option.inner:
                     self.problems.add(self.file.place(*way), f"{key!r} holds for the whole server; put it at the top")
                 else:
-                    values[key] = check(option, Given(value, "file", key, file=self.file, way=way))
+                    checked = check(option, Given(value, "file", key, file=self.file, way=way))
+                    if checked is not None:
+                        values[key] = checked
             found[name] = GroupEntry(name=name, values=values, file=self.file, way=("group", name))
         return found
 
@@ -125,7 +129,7 @@ class TableReader:
         values, rest = self.keys(raw, tables.MOUNT_KEYS, way)
         use = self._uses(rest.pop("use", []), (*way, "use"))
         self._no_more(rest, (*tables.MOUNT_KEYS, _USE), way)
-        self._one_target(values, way)
+        self._one_target(raw, way)
         if not values.keys() >= raw.keys() & {"path", "host"}:
             return None  # its place is unknown, so nothing more can be said about it
         return MountEntry(**values, use=use, file=self.file, way=way)
@@ -133,14 +137,20 @@ class TableReader:
     def _uses(self, raw: Any, way: Way) -> tuple[UseEntry, ...]:
         found = []
         for part, inner in self._tables(raw, way):
+            before = len(self.problems.found)
             values, rest = self.keys(part, tables.USE_KEYS, inner)
+            options = self._expand(rest, inner)
+            sound = len(self.problems.found) == before
             if "middleware" in values:
-                found.append(UseEntry(**values, options=self._expand(rest, inner), file=self.file, way=inner))
+                found.append(UseEntry(**values, options=options, sound=sound, file=self.file, way=inner))
         return tuple(found)
 
-    def _one_target(self, values: Mapping[str, Any], way: Way) -> None:
-        if len([name for name in ("app", "upstream") if values.get(name)]) != 1:
-            self.problems.add(self.file.place(*way), f"{_header(way)} needs either 'app' or 'upstream'")
+    def _one_target(self, raw: Mapping[str, Any], way: Way) -> None:
+        if "app" in raw and "upstream" in raw:
+            self.problems.add(self.file.place(*way), f"{_header(way)} has 'app' and 'upstream'; leave one of them out")
+        elif not any(raw.get(name) for name in ("app", "upstream", "use")):
+            text = "needs 'app' or 'upstream', or in 'use' a middleware that answers by itself, such as static"
+            self.problems.add(self.file.place(*way), f"{_header(way)} {text}")
 
     def _no_more(self, rest: Mapping[str, Any], keys: Iterable[Key], way: Way) -> None:
         for name in rest:

@@ -36,3 +36,40 @@ def test_nothing_but_a_config_error(name: str) -> None:
 def test_an_endpoint_in_a_lane_that_is_not_there() -> None:
     with pytest.raises(ConfigError, match="no lane 'canry' in lanes"):
         Balancer(["http://a", "http://b lane=canry"])
+
+
+def test_every_wrong_option_is_told_at_once() -> None:
+    table = {
+        "endpoint": ["http://a"],
+        "balance": "fair",
+        "connect_timeout": "soon",
+        "max_idle": -1,
+        "via": "a b",
+        "host": 5,
+        "health": {"interval": "often", "rise": 0, "pth": "/"},
+        "eject": {"most": 2},
+        "retry": {"attempts": 0, "on": ["never"]},
+        "sticky": {"secret": "short", "max_age": "x"},
+        "breaker": {"ratio": 2, "window": "x"},
+        "lanes": {"a": {"weight": 7}, "b": {"header": "X"}},
+        "tls": {"verify": "no", "ca": 5},
+        "gateway": {"params": 1, "nonsense": 1},
+        "queue": -1,
+    }
+    with pytest.raises(ConfigError) as caught:
+        Balancer.from_table("shop", table)
+    ways = [".".join(error.way) for error in caught.value.several]
+    assert ways == [
+        "endpoint", "sticky.secret", "sticky.max_age", "breaker.ratio", "breaker.window", "lanes.a.weight",
+        "lanes.b.header", "balance", "connect_timeout", "max_idle", "tls.verify", "tls.ca", "gateway.nonsense", "via",
+        "host", "health.pth", "health.interval", "health.rise", "eject.most", "retry.attempts", "retry.on", "queue",
+    ]  # fmt: skip
+    assert all(str(error).startswith("[upstream.shop] ") for error in caught.value.several)
+    assert str(caught.value).split("\n") == [str(error) for error in caught.value.several]
+
+
+def test_every_wrong_endpoint_is_told_and_nothing_that_follows_from_it() -> None:
+    endpoints = ["http://a weight=0", "ftp://b", "http://c lane=canary"]
+    with pytest.raises(ConfigError) as caught:
+        Balancer.from_table("shop", {"endpoints": endpoints, "lanes": {"canary": {"weight": 0.5}}})
+    assert [error.way for error in caught.value.several] == [("endpoints",), ("endpoints",)]

@@ -15,7 +15,7 @@ import pytest
 from wsgikit.cli.assemble import assemble, imports_of
 from wsgikit.config.resolve import Config, Sources
 from wsgikit.config.sources import Given
-from wsgikit.errors import ConfigError, LoadError
+from wsgikit.errors import ConfigError, LoadError, WsgikitError
 from wsgikit.middleware import NAMES
 from wsgikit.middleware.balancer import Balancer
 from wsgikit.middleware.mount import Mount
@@ -366,6 +366,77 @@ def test_a_project_with_an_app_factory_is_an_app(
         assemble(configured(tmp_path, mount.format("broken")))
 
 
+def test_a_mount_needs_no_app_where_middleware_answers(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a file")
+    toml = f"""
+    [[mount]]
+    path = '/files'
+    use = [{{ middleware = 'request-id' }}, {{ middleware = 'static', directory = '{tmp_path}' }}]
+    [[route]]
+    rule = '/-/<path:rest>'
+    strip = false
+    [[route.use]]
+    middleware = 'health'
+    """
+    config = configured(tmp_path, toml)
+    app = assemble(config, imports=imports_of(config))
+    assert get(app, "/files/a.txt") == ("200 OK", b"a file")
+    assert get(app, "/files/b.txt")[0] == "404 Not Found"
+    assert get(app, "/-/health")[0] == "200 OK"
+    assert get(app, "/-/nothing")[0] == "404 Not Found"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "middleware = 'forward'\nto = 'http://127.0.0.1:1'",
+        "middleware = 'status'",
+        "middleware = 'cgi-directory'\ndirectory = '.'",
+        "middleware = 'cascade'\nthen = ['apps_of_test:one']",
+        "middleware = 'apps_of_test:Page'",
+    ],
+)
+def test_middleware_that_answers_by_itself(tmp_path: Path, apps: ModuleType, use: str) -> None:
+    class Page:
+        traits = frozenset({"terminal"})
+
+        def __init__(self, app: App) -> None:
+            pass
+
+        def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+            raise AssertionError("no request is made")
+
+    apps.Page = Page  # type: ignore[attr-defined]
+    assert callable(assemble(configured(tmp_path, f"[[mount]]\n[[mount.use]]\n{use}\n")))
+
+
+@pytest.mark.parametrize("table", ["[[mount]]", "[[route]]\nrule = '/'"])
+def test_a_mount_needs_an_app_where_no_middleware_answers(tmp_path: Path, table: str) -> None:
+    toml = f"threads = 1\n\n{table}\nuse = [{{ middleware = 'cors' }}]\n"
+    with pytest.raises(ConfigError, match=r"wsgikit.toml:3: there is neither .* no middleware in 'use' answers by its"):
+        assemble(configured(tmp_path, toml))
+
+
+@pytest.mark.parametrize(
+    ("module", "table", "library"),
+    [
+        ("werkzeug.routing", "rule = '/a/<int:x>'\napp = 'apps_of_test:one'", "werkzeug"),
+        ("paste", "rule = '/a'\napp = 'some.ini'", "PasteDeploy"),
+    ],
+)
+def test_a_library_that_is_missing_is_named_with_the_place_and_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, table: str, library: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "some.ini").write_text("[app:main]\n")
+    toml = f"[[route]]\nrule = '/b'\napp = 'apps_of_test:one'\n[[route]]\n{table}\n"
+    config = configured(tmp_path, toml)
+    with pytest.raises(WsgikitError, match=rf"^wsgikit.toml:[46]: .*: pip install {library}\b") as caught:
+        assemble(config, imports=imports_of(config, strict=True))
+    assert caught.value.__cause__ is None
+
+
 UPSTREAM = """
 [[mount]]
 path = "/api"
@@ -408,7 +479,7 @@ def test_a_wrong_upstream_names_its_line(tmp_path: Path, keys: str, message: str
     config = configured(tmp_path, UPSTREAM + keys)
     with pytest.raises(ConfigError) as caught:
         assemble(config)
-    assert re.match(r".*wsgikit\.toml:13: \[upstream\.api\] ", str(caught.value))
+    assert re.match(r".*wsgikit\.toml:1[45]: \[upstream\.api\] ", str(caught.value))
     assert message in str(caught.value)
 
 

@@ -165,7 +165,7 @@ endpoints = ["http://127.0.0.1:1"]
         "wsgikit.toml:5: workers = 5000: must be a whole number from 1 to 1024, or 'auto'",
         "wsgikit.toml:8: path = '/../etc': must be a path, not percent-encoded, that starts with '/', without '//' "
         "and without '.' and '..' in it",
-        "wsgikit.toml:11: [[mount]] needs either 'app' or 'upstream'",
+        "wsgikit.toml:11: [[mount]] has 'app' and 'upstream'; leave one of them out",
         "wsgikit.toml:14: unknown upstream 'api'; did you mean 'app'?",
         "wsgikit.toml:15: unknown group 'shpo'; did you mean 'shop'?",
         found[10],
@@ -184,6 +184,11 @@ endpoints = ["http://127.0.0.1:1"]
         ("group = 3", "group = 3: must be tables: [group.NAME]"),
         ("[group]\nshop = 3", "shop = 3: must be a table: [group.shop]"),
         ("tls = [{names = ['a']}]", "[[tls]] has no 'cert'"),
+        (
+            "[[mount]]\npath = '/a'",
+            "[[mount]] needs 'app' or 'upstream', or in 'use' a middleware that answers by itself",
+        ),
+        ("[[route]]\nrule = '/'\nuse = []", "[[route]] needs 'app' or 'upstream', or in 'use' a middleware"),
         ("[[route]]\napp = 'a:b'", "[[route]] has no 'rule'"),
         ("[[mount]]\napp = 'a:b'\n[[mount]]\napp = 'c:d'", "/ is mounted twice, first at wsgikit.toml:1"),
         ("[[mount]]\nhost = 'a:b'\napp = 'a:b'", "host = 'a:b': must be a host name such as 'shop.example'"),
