@@ -325,7 +325,9 @@ def test_a_site_fits_into_the_main_file_of_the_system(kind: str, wire: str, fold
     line = new.format(site=site)
     assert old in text
     text = text.replace(old, line) if old else f"{text}\n{line}\n"
-    front.write_text(text.replace("/run/nginx.pid", f"{folder}/pid"))
+    for place, name in (("/run/nginx.pid", "pid"), ("/var/log/nginx/", "log-"), ("/var/log/lighttpd/", "log-")):
+        text = text.replace(place, f"{folder}/{name}")
+    front.write_text(text)
     done = subprocess.run([found, *command[1:], str(front)], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from closed_door import needs_a_door
 
 SERVER = Path(__file__).parent / "fake_server.py"
 PATIENCE = 15.0
@@ -307,6 +308,7 @@ def test_systemd_sockets_replace_the_configured_ones(served: Served, tmp_path: P
 # Graceful
 
 
+@needs_a_door
 def test_term_lets_requests_finish_and_serves_those_that_wait(either: Served, tmp_path: Path) -> None:
     either.start(workers=1)
     with either.connect("busy go") as busy, either.connect("info") as waiting, either.connect("info") as another:
@@ -585,6 +587,7 @@ def test_groups_have_their_own_workers_environment_and_private_sockets(served: S
     assert not path.parent.exists()
 
 
+@needs_a_door
 def test_groups_outlive_those_that_forward_to_them(served: Served, tmp_path: Path) -> None:
     served.config["groups"].append({"name": "shop"})
     served.start()

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from closed_door import needs_a_door
 
 PATIENCE = 30.0
 APP = """
@@ -179,6 +180,7 @@ def test_no_request_is_lost_to_a_reload(server: Server, rounds: int) -> None:
     assert server.stop() == 0
 
 
+@needs_a_door
 @rounds(1)
 def test_no_request_is_lost_to_a_stop(server: Server, rounds: int) -> None:
     for _ in range(rounds):

@@ -10,6 +10,7 @@ from collections import Counter
 from contextlib import ExitStack
 
 import pytest
+from closed_door import needs_a_door
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -72,6 +73,7 @@ class Load:
                 return
 
 
+@needs_a_door
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_term_drops_nothing(serving, rounds: int) -> None:
     answers = 0

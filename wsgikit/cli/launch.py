@@ -148,7 +148,7 @@ def load(
 
 
 def _forward(config: Config, addresses: Mapping[str, str], group: str) -> App:
-    """The app that hands requests to a group. Half of the threads may be held by it, so that it cannot stop the rest."""
+    """The app that hands requests to a group. It may hold half of the threads: it cannot stop the rest."""
     from wsgikit.client.group import GroupForward
 
     patience = (build.worker_settings(config, group).timeout or _FOR_EVER) + _TIME_TO_SAY_504

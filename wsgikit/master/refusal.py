@@ -2,8 +2,9 @@
 
 A listener that is closed resets what is in its queue. Workers empty the queue first, but a connection can arrive
 between the last look and the close. So the door is shut before: on Linux a packet filter on the socket drops SYN
-segments (a classic BPF program, no privilege needed); handshakes under way complete. A client that tried is told
-"refused" when it asks again after a second, which no client takes for a lost request. A Unix socket's file is removed.
+segments (a classic BPF program); handshakes under way complete. A client that tried is told "refused" when it asks
+again after a second, which no client takes for a lost request. Newer kernels (6.18) let only processes with
+CAP_NET_ADMIN filter TCP: elsewhere the gap remains. A Unix socket's file is removed.
 """
 
 from __future__ import annotations
@@ -43,4 +44,4 @@ def _drop_syn(sock: socket.socket) -> None:
     try:
         sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", length, address))
     except OSError:
-        pass  # forbidden in some sandboxes: there remains the gap of systems without such filters
+        pass  # forbidden without CAP_NET_ADMIN, and in some sandboxes

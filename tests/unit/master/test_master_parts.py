@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from closed_door import needs_a_door
 
 from wsgikit.errors import ConfigError, LoadError
 from wsgikit.master.child import explain, send_report
@@ -217,7 +218,7 @@ def test_imported_modules_are_watched() -> None:
 # Refusing new connections
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="the filter is Linux's")
+@needs_a_door
 def test_those_in_the_queue_are_served_and_new_ones_are_not_let_in() -> None:
     [listener] = open_listeners([BindSettings(address="127.0.0.1:0")])
     name = listener.sock.getsockname()
