@@ -83,9 +83,11 @@ def preferred(environ: WSGIEnvironment) -> str:
     accept = environ.get("HTTP_ACCEPT", "")
     if not accept or accept == "*/*":
         return _KINDS[0]
-    from werkzeug.datastructures import MIMEAccept
-    from werkzeug.http import parse_accept_header
-
+    try:
+        from werkzeug.datastructures import MIMEAccept
+        from werkzeug.http import parse_accept_header
+    except ImportError:  # a refusal does not need a library; RFC 9110 12.4.1 lets a server disregard Accept
+        return _KINDS[0]
     return parse_accept_header(accept, MIMEAccept).best_match(_KINDS, _KINDS[0]) or _KINDS[0]
 
 

@@ -39,6 +39,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wsgikit.errors import ConfigError
+from wsgikit.loader import require
 from wsgikit.middleware.amounts import Amount, size, texts, whole
 from wsgikit.middleware.codings import CODINGS, available, choose, encoder
 from wsgikit.wsgi.wrap import Response, Transform, wrap
@@ -92,6 +93,7 @@ class Compress:
         remembered: int = 256,
     ) -> None:
         self.app = app
+        require("werkzeug")
         self.codings = available(None if codings is None else texts(codings, "codings"), "codings")
         given = {"gzip": ("level", level), "zstd": ("zstd_level", zstd_level), "br": ("br_level", br_level)}
         self.levels = {

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from wsgikit.loader import require
 from wsgikit.middleware.amounts import Amount, size
 from wsgikit.middleware.answer import STATUSES, page
 from wsgikit.middleware.preconditions import evaluate, timestamp
@@ -41,6 +42,7 @@ class Conditional:
         self.app = app
         self.etag = etag
         self.limit = size(limit, "limit")
+        require("werkzeug")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 
 from wsgikit.errors import ConfigError
+from wsgikit.loader import require
 
 __all__ = ["PasswordFile", "Passwords", "Remembered"]
 
@@ -40,6 +41,8 @@ class Passwords:
         self._users = dict(users)
         # what a name that is not there is compared with, so that its answer takes as long
         self._stranger = next((hashed for hashed in users.values() if not hashed.startswith("plain:")), "plain:\0")
+        if not self._stranger.startswith("plain:"):
+            require("werkzeug")
 
     def __call__(self, name: str, password: str) -> bool:
         hashed = self._users.get(name)

@@ -41,6 +41,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wsgikit.errors import ConfigError
+from wsgikit.loader import require
 from wsgikit.middleware.amounts import Amount, choice, seconds, whole
 from wsgikit.middleware.answer import answer, send
 from wsgikit.middleware.file_response import FileOptions, respond
@@ -87,6 +88,7 @@ class Static:
         self.at = at.rstrip("/").encode().decode("latin-1")
         if "/" in index or index in (".", ".."):
             raise ConfigError(f"index = {index!r}: the name of a file in each folder")
+        require("werkzeug")
         self.index = index
         self.listing = listing
         self.hidden = hidden

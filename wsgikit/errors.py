@@ -139,11 +139,12 @@ class Mistakes:
         return True
 
     def stop(self) -> None:
-        """Raise what was found; return when there is nothing."""
-        if len(self.found) == 1:
-            raise self.found[0]
-        if self.found:
-            raise ConfigErrors(self.found)
+        """Raise what was found, the same words once; return when there is nothing."""
+        found = list({str(error): error for error in self.found}.values())
+        if len(found) == 1:
+            raise found[0]
+        if found:
+            raise ConfigErrors(found)
 
 
 def all_of(**makers: Callable[[], Any]) -> dict[str, Any]:

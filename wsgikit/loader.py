@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from wsgikit.errors import LoadError
+from wsgikit.errors import ConfigError, LoadError
 
 if TYPE_CHECKING:
     import ast
@@ -109,6 +109,14 @@ def _parse_call(module: str, target: str, name: str) -> Spec:
     if not isinstance(tree, ast.Call) or not _DOTTED.fullmatch(factory):
         raise LoadError(f"{name!r} is not a dotted name; {_FORM}")
     return Spec(module, tuple(factory.split(".")), _arguments(tree, name))
+
+
+def require(library: str) -> None:
+    """ConfigError unless a library is there, for who imports it no sooner than a request needs it."""
+    from importlib.util import find_spec
+
+    if find_spec(library) is None:
+        raise ConfigError(f"a library is missing: pip install {library}")
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
