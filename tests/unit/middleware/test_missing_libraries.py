@@ -38,7 +38,7 @@ def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 )
 def test_the_library_is_named_with_the_place(name: str, options: dict[str, Any]) -> None:
     use = table_use(name, options, "wsgikit.toml:3: ")
-    with pytest.raises(ConfigError, match=r"^wsgikit.toml:3: \w+: a library is missing: pip install werkzeug$") as caught:
+    with pytest.raises(ConfigError, match=r"^wsgikit.toml:3: \w+: a library is missing: pip") as caught:
         use(app)
     assert isinstance(caught.value.__cause__, ConfigError)
     assert caught.value.__cause__.__cause__ is None
