@@ -59,10 +59,10 @@ class Guard:
             return True
 
 
-def _set_async(ident: int, exception: type[BaseException]) -> None:
+def _set_async(ident: int, exception: type[BaseException]) -> int:
     import ctypes  # costs milliseconds and memory, and most workers never strike
 
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(exception))
+    return int(ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(exception)))
 
 
 def _swallow(ident: int) -> None:
@@ -73,8 +73,8 @@ def _swallow(ident: int) -> None:
     not get past its first instruction while the flag is set.
     """
     try:
-        _set_async(ident, RequestTimeout)
-        while True:
+        known = _set_async(ident, RequestTimeout)
+        while known:  # else nothing comes: `ident` is not the interpreter's, such as a greenlet's
             pass
     except RequestTimeout:
         pass

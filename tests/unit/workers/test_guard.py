@@ -117,6 +117,18 @@ def test_an_interruption_that_comes_too_late_is_taken_back() -> None:
         pass  # here it would be raised
 
 
+def test_a_thread_that_the_interpreter_does_not_know_is_not_waited_for() -> None:
+    """As where something has put greenlets in the place of threads."""
+    guard = Guard(1)
+    exchange = Exchange(Nowhere(), Lines(""), "GET", 1, True)
+    guard.enter(exchange)
+    assert guard.strike(exchange, lambda: None)
+    leaving = threading.Thread(target=guard.leave, daemon=True)
+    leaving.start()
+    leaving.join(5)
+    assert not leaving.is_alive()
+
+
 def test_the_app_code_after_a_time_out_is_not_entered_again() -> None:
     guard = Guard(threading.get_ident())
     exchange = Exchange(Nowhere(), Lines(""), "GET", 1, True)
