@@ -14,8 +14,10 @@ from collections import deque
 
 available = hasattr(os, "splice")
 
-# Bytes that a pipe may hold: what an unprivileged process may ask for (pipe(7)). Less will do, and takes more calls.
+# Bytes that a pipe may hold: what an unprivileged process may ask for (pipe(7)). The usual size will do, and takes more
+# calls. A user who has as much in pipes as it may gets 8 KiB: that costs four times what reading and sending does.
 SIZE = 1024 * 1024
+_LEAST = 64 * 1024
 _KEPT = 8
 # Not a fault of the socket: no such call here (a sandbox), not for such a socket, or no memory for it now.
 _REFUSED = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES, errno.ENOMEM)
@@ -23,17 +25,17 @@ _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if available else 0
 
 
 class Pipe:
-    """One pipe; used by one thread at a time. `held`: bytes that are in it."""
+    """One pipe; used by one thread at a time. `held`: bytes that are in it; `size`: bytes that it may hold."""
 
-    __slots__ = ("_read", "_write", "held")
+    __slots__ = ("_read", "_write", "held", "size")
 
     def __init__(self) -> None:
         self.held = 0
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            fcntl.fcntl(self._write, fcntl.F_SETPIPE_SZ, SIZE)
+            self.size = fcntl.fcntl(self._write, fcntl.F_SETPIPE_SZ, SIZE)
         except OSError:  # this user has as much in pipes as it may
-            pass
+            self.size = fcntl.fcntl(self._write, fcntl.F_GETPIPE_SZ)
 
     def fill(self, source: int, most: int) -> int | None:
         """Take what has come on a socket: how many bytes, 0 at its end, None when nothing has. Raises OSError.
@@ -74,15 +76,19 @@ _pipes: deque[Pipe] = deque()
 
 
 def take() -> Pipe | None:
-    """An empty pipe; None when there are no descriptors left, so that the bytes have to be read and sent."""
+    """An empty pipe. None when there are no descriptors left, or nothing but small ones: read and send instead."""
     try:
         return _pipes.pop()
     except IndexError:
         pass
     try:
-        return Pipe()
+        pipe = Pipe()
     except OSError:
         return None
+    if pipe.size < _LEAST:
+        pipe.close()
+        return None
+    return pipe
 
 
 def give_back(pipe: Pipe) -> None:
