@@ -192,7 +192,7 @@ class Response:
             connection.most = RECEIVE  # the head of the next response is all that has to be read
             decoder.skip(count)
             if decoder.done:
-                self._finish(clean=True)
+                self._finish(clean=connection.usable())  # what came behind it has been left where it was
         return count
 
     def patience(self) -> float:
