@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from wsgiref.util import application_uri
 
 PLAIN = [("Content-Type", "text/plain")]
 
@@ -105,6 +106,16 @@ def cut(environ, start_response):
     raise RuntimeError("on purpose")
 
 
+def login(environ, start_response):
+    """Sends the client to another page of the app by an absolute URL, as frameworks make it, with a secure cookie."""
+    fields = [("Location", application_uri(environ).rstrip("/") + "/environ"), ("Content-Length", "0")]
+    if environ["wsgi.url_scheme"] == "https":
+        fields.append(("Set-Cookie", "session=1; Secure"))
+    start_response("302 Found", fields)
+    return []
+
+
 PATHS = {
-    function.__name__: function for function in (environ, upload, download, ticks, endless, status, fail, short, cut)
+    function.__name__: function
+    for function in (environ, upload, download, ticks, endless, status, fail, short, cut, login)
 }
