@@ -92,7 +92,7 @@ def present(name: str) -> bool:
     """Whether this Python can encode so."""
     try:
         CODINGS[name].make(CODINGS[name].default)
-    except ImportError:
+    except (ImportError, AttributeError):  # a folder of that name on the path can be imported, too
         return False
     return True
 

@@ -12,6 +12,7 @@ from wsgikit.errors import ConfigError, Mistakes
 
 if TYPE_CHECKING:
     from wsgikit.config.structure import Entry, MountEntry, RouteEntry, UseEntry
+    from wsgikit.middleware import Stack
 
 App = Callable[..., Iterable[bytes]]
 
@@ -45,7 +46,7 @@ def wrapped(app: App, uses: Iterable[UseEntry]) -> App:
     entries = tuple(uses)
     if not entries:
         return app
-    from wsgikit.middleware import Stack
+    from wsgikit.middleware.stack import Stack
     from wsgikit.middleware.stack_options import table_use
 
     mistakes, layers = Mistakes(), []
@@ -55,7 +56,8 @@ def wrapped(app: App, uses: Iterable[UseEntry]) -> App:
     made = app
     # wrong ones are left out, so that the others are found to be wrong, too
     with mistakes:
-        made = Stack(app, layers)
+        made = Stack(app, layers, order="ignore")
+        _warn(made, entries[0])
     mistakes.stop()
     if isinstance(app, NoApp) and not any(layer.traits & _ANSWERING for layer in layers):
         text = (
@@ -64,6 +66,19 @@ def wrapped(app: App, uses: Iterable[UseEntry]) -> App:
         )
         raise placed(ConfigError(text), app.entry)
     return made
+
+
+def _warn(stack: Stack, first: UseEntry) -> None:
+    """A warning for layers in the wrong order. It names the line of the file, not one of ours."""
+    from warnings import warn_explicit
+
+    from wsgikit.middleware.stack import StackOrderWarning
+    from wsgikit.middleware.stack_order import problems
+
+    file, _, line = first.place().rpartition(":")
+    where = (file, int(line)) if file else (line, 1)
+    for problem in problems([layer.use for layer in stack.layers]):
+        warn_explicit(problem, StackOrderWarning, *where)
 
 
 def placed(error: ConfigError, entry: Entry) -> ConfigError:

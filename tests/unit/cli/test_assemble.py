@@ -20,6 +20,7 @@ from wsgikit.middleware import NAMES
 from wsgikit.middleware.balancer import Balancer
 from wsgikit.middleware.mount import Mount
 from wsgikit.middleware.router import Router
+from wsgikit.middleware.stack import StackOrderWarning
 
 App = Callable[..., Iterable[bytes]]
 
@@ -408,6 +409,14 @@ def test_middleware_that_answers_by_itself(tmp_path: Path, apps: ModuleType, use
 
     apps.Page = Page  # type: ignore[attr-defined]
     assert callable(assemble(configured(tmp_path, f"[[mount]]\n[[mount.use]]\n{use}\n")))
+
+
+def test_a_wrong_order_is_a_warning_with_the_line_of_the_file(tmp_path: Path) -> None:
+    toml = "[[mount]]\napp = 'apps_of_test:one'\n[[mount.use]]\nmiddleware = 'error-pages'\n"
+    config = configured(tmp_path, toml + "[[mount.use]]\nmiddleware = 'request-id'\n")
+    with pytest.warns(StackOrderWarning, match="RequestId stands inside ErrorPages") as caught:
+        assemble(config)
+    assert [(Path(each.filename).name, each.lineno) for each in caught] == [("wsgikit.toml", 3)]
 
 
 @pytest.mark.parametrize("table", ["[[mount]]", "[[route]]\nrule = '/'"])

@@ -10,6 +10,7 @@ import pytest
 
 from wsgikit.errors import ConfigError
 from wsgikit.middleware import BasicAuth, Compress, Conditional, IpAllow, Static
+from wsgikit.middleware.codings import present
 from wsgikit.middleware.stack_options import table_use
 
 HASH = "scrypt:32768:8:1$salt$" + "ab" * 64
@@ -48,6 +49,14 @@ def test_the_library_is_named_with_the_place(name: str, options: dict[str, Any])
 def test_from_python_as_well(factory: Any, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"^a library is missing: pip install werkzeug$"):
         factory(app, **options)
+
+
+def test_a_folder_of_the_same_name_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "brotli").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "brotli", raising=False)
+    assert not present("br")
+    monkeypatch.delitem(sys.modules, "brotli", raising=False)
 
 
 def test_what_needs_no_library_works(tmp_path: Path) -> None:
