@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import tarfile
 import tomllib
 import zipfile
@@ -105,6 +107,36 @@ def test_without_the_libraries_the_checks_are_there(from_wheel: Any, tmp_path: P
         "print(sorted({'werkzeug', 'webob', 'lxml', 'rich'} & set(sys.modules)))\n"
     )
     assert from_wheel.python(code, tmp_path).strip() == "[]"
+
+
+def test_without_the_libraries_a_server_is_checked(from_wheel: Any, tmp_path: Path) -> None:
+    wsgikit = str(from_wheel.folder / "bin/wsgikit")
+    command = [wsgikit, "check", "server", "--select", "S14", "--", wsgikit, "serve", "{app}", "-b", "{host}:{port}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 PASS" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('rule = "/a/<int:x>"\napp = "bare:app"', "wsgikit.toml:1: .* pip install werkzeug .*"),
+        ('rule = "/a"\napp = "some.ini"', "wsgikit.toml:3: .* pip install PasteDeploy"),
+        ('rule = "/a"\nuse = [{ middleware = "static", directory = "." }]', "wsgikit.toml:3: .* pip install werkzeug"),
+        (
+            'rule = "/a"\nupstream = "u"\n[upstream.u]\ndiscover = "dns:a:80"',
+            "wsgikit.toml:5: .* pip install dnspython",
+        ),
+    ],
+)
+def test_a_missing_library_is_one_line(from_wheel: Any, tmp_path: Path, table: str, message: str) -> None:
+    (tmp_path / "bare.py").write_text("def app(environ, start_response): ...\n")
+    (tmp_path / "some.ini").write_text("[app:main]\n")
+    (tmp_path / "wsgikit.toml").write_text(f"[[route]]\n{table}\n")
+    command = [str(from_wheel.folder / "bin/wsgikit"), "check", "config"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(f"wsgikit: {message}\n", done.stderr)
 
 
 def test_the_project_is_described_once() -> None:
