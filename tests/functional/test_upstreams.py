@@ -85,7 +85,7 @@ def test_mounts_and_routes_lead_to_an_upstream_and_hup_to_another_one(
             file.write_text(TOML.replace("{url}", "nothing"))
             server.signal(signal.SIGHUP)
             wait_for(lambda: "reload failed, the running workers stay" in server.output, server)
-            assert "wsgikit.toml:14: [upstream.api] " in server.output
+            assert "wsgikit.toml:15: [upstream.api] " in server.output
             file.write_text(TOML.replace("{url}", upstreams[1].url))
             server.signal(signal.SIGHUP)
             wait_for(lambda: [get(server, "/api/x")[1] for _ in range(10)] == ["second /x"] * 10, server)
