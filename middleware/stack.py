@@ -22,6 +22,9 @@ it to programs, `problems` says which layers stand in the wrong order and why (a
 `order="raise"` a ConfigError). `between(seam)` is the same stack with something at every seam, e.g. a Lint.
 
 Every middleware of wsgikit can be taken out without breaking the app: what it puts into the environ only informs.
+
+In `wsgikit.toml` a mount or route needs no app where a layer answers by itself (forward, status; static, cgi-directory,
+health, cascade). A class of yours says so by `traits = frozenset({"answers"})`; see `wsgikit.middleware.stack_order`.
 """
 
 from __future__ import annotations

@@ -264,6 +264,19 @@ def test_check_config_looks_at_upstreams_also_where_nothing_is_loaded(folder: Pa
     assert failing(folder, command="check config") == (0, "wsgikit.toml: 1 mount, 1 upstream; no mistakes found\n")
 
 
+def test_mounts_without_an_app(folder: Path, serve: Serve) -> None:
+    (folder / "public").mkdir()
+    (folder / "public" / "a.txt").write_text("a file")
+    static = "use = [{ middleware = 'request-id' }, { middleware = 'static', directory = 'public' }]\n"
+    (folder / "wsgikit.toml").write_text(
+        f"[[mount]]\npath = '/files'\n{static}[[mount]]\npath = '/inner'\ngroup = 'g'\n{static}[group.g]\nworkers = 1\n"
+    )
+    server = serve()
+    assert [get(server, f"/{path}/a.txt") for path in ("files", "inner")] == ["a file", "a file"]
+    assert get(server, "/inner/b.txt") == "404"
+    wait_for(lambda: "/files  request-id, static\n" in server.output)
+
+
 def test_serve_from_python(folder: Path) -> None:
     (folder / "run_x.py").write_text(
         "import sys, wsgikit, site_x\n"
