@@ -27,17 +27,15 @@ class File:
         self.text = text
         self.top = top
         self.prefix = prefix
+        # once, as `chdir` changes what paths are relative to: a place has one name wherever it is told
+        relative = os.path.relpath(path) if path else ""
+        self.name = path if relative.startswith("..") else relative
+        """How messages call the file: by the shortest path that a person can open."""
 
     @property
     def folder(self) -> str:
         """Where relative paths in the file start."""
         return os.path.dirname(self.path)
-
-    @property
-    def name(self) -> str:
-        """How messages call the file: by the shortest path that a person can open."""
-        relative = os.path.relpath(self.path)
-        return self.path if relative.startswith("..") else relative
 
     def place(self, *way: str | int) -> str:
         """`wsgikit.toml:12` for a key; the line of the table around it where the key has none."""

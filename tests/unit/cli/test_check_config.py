@@ -108,6 +108,12 @@ def test_nothing_is_told_that_follows_from_another_mistake(check: Check) -> None
     assert [line.partition(":")[0] for line in check(toml)] == ["1", "5", "12", "14"]
 
 
+def test_a_place_has_one_name_also_where_the_apps_are_elsewhere(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "apps").mkdir()
+    found = check("chdir = 'apps'\n[[mount]]\nupstream = 'a'\n[upstream.a]\nendpoints = ['http://a']\nqueue = -1\n")
+    assert found == ["6: [upstream.a] queue = -1: a whole number from 0"]
+
+
 def test_every_wrong_setting(check: Check) -> None:
     toml = "access_logformat = '%(nonsense)s'\nkeyfile = 'wsgikit.toml'\n[[mount]]\napp = 'shop_x:ap'\n"
     found = "\n".join(check(toml))
