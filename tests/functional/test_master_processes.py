@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from closed_door import needs_a_door
+from inet6 import needs_ipv6
 
 SERVER = Path(__file__).parent / "fake_server.py"
 PATIENCE = 15.0
@@ -489,6 +490,7 @@ def test_a_broken_configuration_or_listener_leaves_all_as_it_is(served: Served) 
     assert served.pids() == before
 
 
+@needs_ipv6
 def test_hup_opens_and_closes_listeners(served: Served) -> None:
     served.start(workers=1)
     first = served.address

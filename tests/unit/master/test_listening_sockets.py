@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from inet6 import needs_ipv6
 
 from wsgikit.errors import ConfigError
 from wsgikit.master.activation import activated_binds, take_activated
@@ -60,12 +61,14 @@ def test_port_0_names_the_port_the_system_chose(opened: Open) -> None:
     assert connects(listener)
 
 
+@needs_ipv6
 def test_ipv6(opened: Open) -> None:
     [listener] = opened("[::1]:0")
     assert listener.address == f"[::1]:{listener.sock.getsockname()[1]}"
     assert connects(listener)
 
 
+@needs_ipv6
 def test_any_ipv6_takes_ipv4_too_unless_the_same_port_is_bound_on_ipv4(opened: Open) -> None:
     [both] = opened("[::]:0")
     port = both.sock.getsockname()[1]
@@ -81,6 +84,7 @@ def test_a_name_is_bound_on_ipv4_when_it_has_both(opened: Open) -> None:
     assert listener.address.startswith("127.0.0.1:")
 
 
+@needs_ipv6
 def test_socket_options(opened: Open) -> None:
     plain, shared = opened("127.0.0.1:0", BindSettings(address="[::1]:0", reuse_port=True))
     assert plain.sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
@@ -206,6 +210,7 @@ def test_descriptors_that_cannot_accept_are_refused_and_left_open(opened: Open) 
             os.fstat(wrong.fileno())
 
 
+@needs_ipv6
 def test_a_reload_keeps_sockets_and_closes_only_what_is_new_when_it_fails(opened: Open, short: Path) -> None:
     old = opened("127.0.0.1:0", "unix:a.sock")
     new = open_listeners(
@@ -221,6 +226,7 @@ def test_a_reload_keeps_sockets_and_closes_only_what_is_new_when_it_fails(opened
     assert not os.path.lexists("c.sock")
 
 
+@needs_ipv6
 def test_plain_scheme_stays_plain_beside_tls(opened: Open) -> None:
     here = Path(__file__).parent / "certificates"
     from wsgikit.master.settings import CertificateSettings
