@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from wsgikit.loader import require
 from wsgikit.middleware.amounts import Amount, choice
 from wsgikit.middleware.xslt.build import settings_from, workshop_from
 from wsgikit.middleware.xslt.exchange import Exchange
@@ -69,6 +70,7 @@ class XSLT:
     ) -> None:
         options = dict(locals())  # before anything else has a name here: the options as they were given
         self.app = app
+        require("werkzeug")  # reads Accept, at every request
         self.head = choice(head, "head", ("headers", "get"))
         self.settings = settings_from(options)
         self.workshop = workshop_from(options, self.settings)

@@ -34,6 +34,7 @@ def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         ("compress", {}),
         ("conditional", {}),
         ("static", {"directory": "."}),
+        ("xslt", {"stylesheet": __file__}),
         ("basic-auth", {"users": {"a": HASH}}),
     ],
 )
