@@ -216,11 +216,15 @@ class Worker:
         """Have the poller tell of a connection, which the caller gives up."""
         fd = connection.fd
         self.parked[fd] = connection
-        if connection.watched:
-            self.poller.arm(fd, mask)
-        else:
-            connection.watched = True
-            self.poller.add(fd, mask)
+        try:
+            if connection.watched:
+                self.poller.arm(fd, mask)
+            else:
+                connection.watched = True
+                self.poller.add(fd, mask)
+        except OSError:
+            if connection.fd >= 0:  # else a thread with an event from before has found it in the table, and closed it
+                raise
 
     def look_at(self, connection: Connection) -> None:
         """Have a thread look at a new connection, before the poller is asked: what it waits for may be here already.

@@ -84,6 +84,24 @@ def test_a_connection_that_was_served_just_now_does_not_expire(embedded: Embedde
         assert client.recv(4096, socket.MSG_DONTWAIT).endswith(b"12345")
 
 
+class Hasty(dict[int, Connection]):
+    """A thread with an event from before looks at it at once, and finds that the client has left."""
+
+    def __setitem__(self, fd: int, connection: Connection) -> None:
+        super().__setitem__(fd, connection)
+        self.pop(fd).destroy()
+
+
+def test_a_connection_that_is_closed_while_it_is_parked_is_let_go(embedded: Embedded) -> None:
+    worker = embedded.still(threads=1)
+    with ExitStack() as stack:
+        connection, _ = connect(worker, stack)
+        connection.park(1)
+        worker.parked = Hasty()
+        connection.park(1)
+        assert connection.fd < 0
+
+
 def test_what_is_queued_from_another_thread_wakes_the_one_that_polls(embedded: Embedded) -> None:
     worker = embedded.make(threads=2)
     keeper = threading.Thread(target=worker.run)
