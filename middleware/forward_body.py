@@ -195,6 +195,7 @@ class RelayBody:
         way, block, count = self._way, None, None
         moving = way is not None and way.relaying and response.movable
         if way is not None and moving:
+            self._begun = True  # the head is out, whoever sent it
             count = response.move(way.relay)
         if count is None and (self._until or not moving):  # what was waited for may be here and not be movable
             block = response.read_now()

@@ -91,8 +91,9 @@ def server(stage: Stage) -> Iterator[ServerProcess]:
 
 
 def worker(server: ServerProcess) -> int:
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    return int(children[0]) if children else server.pid
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+    wait_for(children.read_text)
+    return int(children.read_text().split()[0])
 
 
 def open_files(pid: int) -> int:
@@ -286,6 +287,21 @@ def test_a_layer_that_changes_the_length_is_obeyed(stage, server, layer: bytes, 
         else:
             with pytest.raises(Disconnected):
                 client.read_response()
+
+
+def test_a_body_that_ends_early_behind_a_head_that_a_layer_has_sent(stage, server) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(HEAD % (300 * KIB))
+        time.sleep(0.1)  # so that no block comes with it
+        peer.send(body(100 * KIB))
+
+    stage.play(script)
+    with RawClient(server.address) as client:
+        client.send(GET % b"flushed")
+        with pytest.raises(Disconnected):
+            client.read_response()
+    assert "the app failed" not in server.output
 
 
 def test_a_layer_that_changes_the_body_sees_all_of_it(stage, server) -> None:
