@@ -97,3 +97,12 @@ def give_back(pipe: Pipe) -> None:
         pipe.close()
     else:
         _pipes.append(pipe)
+
+
+def _after_fork() -> None:
+    # Two processes with one pipe would mix what is in it.
+    while _pipes:
+        _pipes.pop().close()
+
+
+os.register_at_fork(after_in_child=_after_fork)

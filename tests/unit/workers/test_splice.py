@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -93,3 +94,22 @@ def test_small_pipes_are_not_worth_it(monkeypatch) -> None:
     before = len(os.listdir("/proc/self/fd"))
     assert splice.take() is None
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+FORKED = """
+import os
+from wsgikit.workers import splice
+
+splice.give_back(splice.take())
+before = len(os.listdir("/proc/self/fd"))
+if not os.fork():
+    print(len(splice._pipes), len(os.listdir("/proc/self/fd")) - before, flush=True)
+    os._exit(0)
+os.wait()
+print(len(splice._pipes))
+"""
+
+
+def test_a_child_process_has_pipes_of_its_own() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.stdout, done.stderr) == ("0 -2\n1\n", "")
