@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import signal
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,35 @@ def test_what_the_log_says_was_sent(stage, server) -> None:
     wait_for(lambda: "POST /logged" in server.output)
     line = next(line for line in server.output.splitlines() if "POST /logged" in line)
     assert " 200 1234567 " in line
+
+
+def pipe_ends(server: ServerProcess) -> int:
+    files = Path(f"/proc/{worker(server)}/fd")
+    return sum(os.readlink(file).startswith("pipe:") for file in files.iterdir())
+
+
+def test_an_upload_that_waits_for_its_client_holds_no_pipe() -> None:
+    arrived = threading.Semaphore(0)
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.take(100 * KIB)
+        arrived.release()
+        peer.take(100 * KIB)
+        peer.answer()
+
+    with ScriptedUpstream(script) as up, moving({"to": up.url}) as server, ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(server.address)) for _ in range(3)]
+        get(server, b"-/pipes")  # the worker is ready
+        data, before = post(body(200 * KIB)), pipe_ends(server)
+        for client in clients:
+            client.send(data[: 150 * KIB])
+            assert arrived.acquire(timeout=5)
+            time.sleep(0.1)  # it has been looked for more
+        assert pipe_ends(server) == before + 2
+        for client in clients:
+            client.send(data[150 * KIB :])
+            assert client.read_response().status == 200
 
 
 # What splice(2) cannot do

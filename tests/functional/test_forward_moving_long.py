@@ -27,7 +27,7 @@ KIB = 1024
 EDGES = (0, 1, 16 * KIB, 32 * KIB - 1, 32 * KIB, 32 * KIB + 1, 64 * KIB - 1, 64 * KIB + 1, 1024 * KIB, 5120 * KIB)
 SEED = random.Random(3).randbytes(1024 * KIB)
 SECONDS, CLIENTS = 20.0, 12
-KEPT = 2 * 8 + CLIENTS  # descriptors: of the pipes that are kept, and of idle connections to the upstream
+KEPT = 2 * 4 + CLIENTS  # descriptors: of the pipes that are kept, and of idle connections to the upstream
 # what becomes of a request: it is answered; with more than was announced, or less; refused in the middle of it, or cut
 # off; or the client leaves
 WAYS, WEIGHTS = ("whole", "more", "less", "refused", "reset", "left"), (60, 5, 8, 6, 6, 13)

@@ -223,15 +223,20 @@ class Connection(Pausing):
 
     def pass_on(self, target: int, most: int, received: int, since: float) -> tuple[int, bytes] | None:
         """See `Link`."""
-        pipe = None if self.bypass is None else splice.take()
+        if self.bypass is None:
+            return None
+        passed = self._pass_now(target, most)
+        if passed is None:
+            self._await_body(received, since)  # without a pipe: who waits long has no use for it
+            passed = self._pass_now(target, most)
+        return passed
+
+    def _pass_now(self, target: int, most: int) -> tuple[int, bytes] | None:
+        pipe = splice.take()
         if pipe is None:
             return None
         try:
-            take = partial(pipe.fill, self.fd, most)
-            count = self._taken(take)
-            if count is None:
-                self._await_body(received, since)
-                count = self._taken(take)
+            count = self._taken(partial(pipe.fill, self.fd, most))
             return None if count is None else (count, pipe.empty(target))
         finally:
             splice.give_back(pipe)

@@ -18,7 +18,9 @@ available = hasattr(os, "splice")
 # calls. A user who has as much in pipes as it may gets 8 KiB: that costs four times what reading and sending does.
 SIZE = 1024 * 1024
 _LEAST = 64 * 1024
-_KEPT = 8
+# A pipe is in use while bytes are moved and no longer, so that few do for many threads. All processes of a user have
+# 64 MiB in pipes together (pipe-user-pages-soft), and others want some of it.
+_KEPT = 4
 # Not a fault of the socket: no such call here (a sandbox), not for such a socket, or no memory for it now.
 _REFUSED = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EACCES, errno.ENOMEM)
 _FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if available else 0
