@@ -143,15 +143,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def start_upstreams(folder: Path, core: int, stack: ExitStack) -> tuple[int, int]:
-    """Ports of an nginx for downloads and of a server of ours for uploads, both on one core with wrk."""
+    """Ports of an nginx for downloads and of `sink.py` for uploads, both on one core with wrk."""
     port, sink = free_port(), free_port()
     place = folder / "upstream"
     place.mkdir()
     (place / "mib").write_bytes(MIB)
     block = _UPSTREAM.format(port=port, folder=place)
     (place / "nginx.conf").write_text(_NGINX.format(folder=place, block=block))
-    serve = [sys.executable, "-m", "wsgikit", "serve", "sink:app", "-b", f"127.0.0.1:{sink}", "--body", "stream"]
-    commands = (["nginx", "-p", str(place), "-c", str(place / "nginx.conf")], [*serve, "--threads", str(CONNECTIONS)])
+    drain = [sys.executable, str(Path(__file__).with_name("sink.py")), str(sink)]
+    commands = (["nginx", "-p", str(place), "-c", str(place / "nginx.conf")], drain)
     for command, each in zip(commands, (port, sink), strict=True):
         process = Running(command, each, core)
         stack.callback(process.stop)
