@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from wsgikit.client import Origin, Request
+from wsgikit.client import WORTH_MOVING, Origin, Request
 from wsgikit.errors import Disconnected
 from wsgikit.middleware.amounts import address, within
 from wsgikit.middleware.forward_fields import Fields, client_fields, connection_options
@@ -23,7 +23,6 @@ from wsgikit.wsgi.stream_input import StreamInput
 
 _BLOCK = 64 * 1024
 _LARGE = 512 * 1024  # a megabyte in sixteen pieces costs a third more CPU than in two or three
-_WORTH_MOVING = 32 * 1024  # less is copied in the time that two more system calls take
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _FOR, _PROTO, _HOST = b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host"
 _CHUNKED = (b"Transfer-Encoding", b"chunked")
@@ -85,7 +84,7 @@ class Upload:
     def move(self, target: int) -> tuple[int, bytes] | None:
         """See `wsgikit.client.request.Movable`."""
         left = self._left
-        if self._move is None or left is None or left < _WORTH_MOVING:
+        if self._move is None or left is None or left < WORTH_MOVING:
             return None
         self.touched = True
         moved = self._move(target, left)

@@ -14,14 +14,12 @@ from typing import NoReturn
 
 from wsgikit.client.connection import RECEIVE, RECEIVE_MOST, Connection
 from wsgikit.client.exchange import Exchange
-from wsgikit.client.request import Request
+from wsgikit.client.request import WORTH_MOVING, Request
 from wsgikit.client.settings import ClientSettings
 from wsgikit.errors import LimitError, ProtocolError, UpstreamError, UpstreamTimeout
 from wsgikit.wire.http11 import CloseDecoder, Decoder, LengthDecoder, ResponseHead, response_decoder
 
 Fields = list[tuple[bytes, bytes]]
-
-_WORTH_MOVING = 32 * 1024  # less is copied in the time that two more system calls take
 
 
 class Response:
@@ -164,7 +162,7 @@ class Response:
         return (
             connection is not None
             and type(decoder) is LengthDecoder
-            and decoder.remaining >= _WORTH_MOVING
+            and decoder.remaining >= WORTH_MOVING
             and not self._block
             and connection.pausable
         )
