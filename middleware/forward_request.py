@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from wsgikit.client import WORTH_MOVING, Origin, Request
+from wsgikit.client import Origin, Request
+from wsgikit.client.request import WORTH_MOVING
 from wsgikit.errors import Disconnected
 from wsgikit.middleware.amounts import address, within
 from wsgikit.middleware.forward_fields import Fields, client_fields, connection_options

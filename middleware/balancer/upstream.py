@@ -245,11 +245,10 @@ class Upstream:
         return Reply(self, endpoint, response, 1, self._cookie(call, endpoint))
 
     def answered(self, endpoint: Endpoint, status: int, seconds: float) -> None:
-        failed, cell = status in _GATEWAY_ERRORS, bucket(seconds)
+        failed = status in _GATEWAY_ERRORS
         with self._lock:
-            tally = endpoint.tally
-            tally[cells.REQUESTS] = tally.get(cells.REQUESTS, 0) + 1
-            tally[cell] = tally.get(cell, 0) + 1
+            endpoint.count(cells.REQUESTS)
+            endpoint.count(bucket(seconds))
             if status >= 500:
                 endpoint.count(cells.SERVER_ERRORS)
             if self._observe is not None:

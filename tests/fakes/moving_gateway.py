@@ -42,16 +42,10 @@ def moving(options: dict[str, object], *more: str, bind: str = "{host}:{port}") 
     return ServerProcess(command, env={"GATEWAY": json.dumps(options)})
 
 
-class Stage:
-    """An upstream whose script is set by each test."""
-
-    def __init__(self) -> None:
-        self.script: Callable[[Peer], object] = echo
-        self.upstream = ScriptedUpstream(lambda peer: self.script(peer))
-
-    def play(self, script: Callable[[Peer], object]) -> None:
-        self.script = script
-        self.upstream.requests.clear()
+def keeping_nothing(upstream: ScriptedUpstream) -> ServerProcess:
+    """Keeps no connection, so that each test's script gets one of its own."""
+    options = {"to": upstream.url, "keep_alive": 0, "idle_timeout": 0.5, "first_byte_timeout": 5}
+    return moving(options, "--body-timeout", "500ms", "--body-rate", "0", "--access-logfile", "-")
 
 
 def worker(server: ServerProcess) -> int:

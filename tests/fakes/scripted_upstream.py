@@ -275,3 +275,15 @@ def ok(body: bytes = b"hello", *fields: str) -> bytes:
     """A 200 with a length."""
     lines = ["HTTP/1.1 200 OK", *fields, f"Content-Length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
+
+
+class Stage:
+    """An upstream whose script is set by each test."""
+
+    def __init__(self) -> None:
+        self.script: Script = answering(ok())
+        self.upstream = ScriptedUpstream(lambda peer: self.script(peer))
+
+    def play(self, script: Script) -> None:
+        self.script = script
+        self.upstream.requests.clear()

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from scripted_upstream import Stage
 
 from wsgikit.testing import ServerProcess
 
@@ -27,3 +28,11 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
             return stack.enter_context(ServerProcess(command, env=env or {}, cwd=tmp_path))
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """An upstream for the module's gateways, which stay up; each test says what it does."""
+    made = Stage()
+    with made.upstream:
+        yield made

@@ -15,18 +15,18 @@ from moving_gateway import (
     HEAD,
     KIB,
     SEED,
-    Stage,
     body,
     echo,
     echoed,
     get,
+    keeping_nothing,
     moving,
     open_files,
     post,
     wait_for,
     worker,
 )
-from scripted_upstream import Gone, Peer, ScriptedUpstream
+from scripted_upstream import Gone, Peer, ScriptedUpstream, Stage
 
 from wsgikit.errors import Disconnected
 from wsgikit.testing import RawClient, ServerProcess
@@ -35,17 +35,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no spl
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    made = Stage()
-    with made.upstream:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def server(stage: Stage) -> Iterator[ServerProcess]:
-    """Keeps no connection, so that each test's script gets one of its own."""
-    options = {"to": stage.upstream.url, "keep_alive": 0, "idle_timeout": 0.5, "first_byte_timeout": 5}
-    with moving(options, "--body-timeout", "500ms", "--body-rate", "0", "--access-logfile", "-") as process:
+    with keeping_nothing(stage.upstream) as process:
         yield process
 
 

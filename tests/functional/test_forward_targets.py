@@ -9,11 +9,11 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted_upstream import Gone, Peer, ScriptedUpstream, answering, ok
+from scripted_upstream import Gone, Peer, ScriptedUpstream, Stage, answering, ok
 
 from wsgikit.errors import Disconnected
 from wsgikit.testing import RawClient, ServerProcess
@@ -26,25 +26,6 @@ def gateway(options: dict[str, object], *more: str, **env: str) -> ServerProcess
     command = [sys.executable, "-m", "wsgikit", "serve", "gateways:app", "-b", "{host}:{port}", "--threads", "8"]
     command += ["--pythonpath", str(APPS), "--body", "stream", "--takeover", *more]
     return ServerProcess(command, env={"GATEWAY": json.dumps(options), **env})
-
-
-class Stage:
-    """An upstream whose script is set by each test, and gateways in front of it that stay up for the module."""
-
-    def __init__(self) -> None:
-        self.script: Callable[[Peer], object] = answering(ok())
-        self.upstream = ScriptedUpstream(lambda peer: self.script(peer))
-
-    def play(self, script: Callable[[Peer], object]) -> None:
-        self.script = script
-        self.upstream.requests.clear()
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    made = Stage()
-    with made.upstream:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -22,17 +22,8 @@ from __future__ import annotations
 
 from wsgikit.client.client import Client
 from wsgikit.client.origin import Origin
-from wsgikit.client.request import WORTH_MOVING, Request
+from wsgikit.client.request import Request
 from wsgikit.client.response import Response
 from wsgikit.client.settings import ClientSettings, GatewaySettings, TlsSettings
 
-__all__ = [
-    "WORTH_MOVING",
-    "Client",
-    "ClientSettings",
-    "GatewaySettings",
-    "Origin",
-    "Request",
-    "Response",
-    "TlsSettings",
-]
+__all__ = ["Client", "ClientSettings", "GatewaySettings", "Origin", "Request", "Response", "TlsSettings"]

@@ -35,13 +35,15 @@ def refuse_new(listeners: Iterable[OpenListener]) -> None:
         if listener.place.kind == "unix":
             remove_file(listener)
         elif listener.place.kind == "tcp" and sys.platform == "linux":
-            _drop_syn(listener.sock)
+            drop_new(listener.sock)
 
 
-def _drop_syn(sock: socket.socket) -> None:
+def drop_new(sock: socket.socket) -> bool:
+    """Have the kernel drop SYN segments to a listener. False: it does not let us."""
     program = array("Q", (struct.unpack("Q", struct.pack("HBBI", *line))[0] for line in _DROP_SYN))
     address, length = program.buffer_info()
     try:
         sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", length, address))
-    except OSError:
-        pass  # forbidden without CAP_NET_ADMIN, and in some sandboxes
+    except OSError:  # forbidden without CAP_NET_ADMIN, and in some sandboxes
+        return False
+    return True
