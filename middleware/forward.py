@@ -72,12 +72,13 @@ from wsgikit.errors import ConfigError, UpstreamError
 from wsgikit.middleware.answer import page, send
 from wsgikit.middleware.facts import note
 from wsgikit.middleware.forward_backend import Backend, Patient, Reply
-from wsgikit.middleware.forward_body import HeadAlone, RelayBody, Waiter
+from wsgikit.middleware.forward_body import HeadAlone, RelayBody
 from wsgikit.middleware.forward_fields import Fields
 from wsgikit.middleware.forward_pending import PendingBody
 from wsgikit.middleware.forward_request import Call, LengthRequired
 from wsgikit.middleware.forward_response import early_fields, response_fields, status_text
 from wsgikit.middleware.forward_settings import ForwardSettings, forward_settings
+from wsgikit.wsgi.waiter import Waiter
 from wsgikit.wsgi.wrap import may_start_late
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Gateway:
         if pause is not None and patient is not None and not call.upgrade:
             if may_start_late(start_response):
                 return self._begin(patient, call, start_response, pause)
-            waiter = Waiter(call, pause)
+            waiter = _waiter(call, pause)
         try:
             reply = self.upstream.send(call)
         except UpstreamError as error:
@@ -129,7 +130,7 @@ class Gateway:
     def _begin(
         self, patient: Patient, call: Call, start_response: StartResponse, pause: Callable[..., None]
     ) -> Iterable[bytes]:
-        environ, waiter = call.environ, Waiter(call, pause)
+        environ, waiter = call.environ, _waiter(call, pause)
         try:
             attempt = patient.begin(call)
         except UpstreamError as error:
@@ -255,6 +256,10 @@ class Forward:
     def describe(self) -> str:
         """One line: where requests go."""
         return f"forward to {self.to.describe()}"
+
+
+def _waiter(call: Call, pause: Callable[..., None]) -> Waiter:
+    return Waiter(pause, call.environ["wsgikit.client_gone"] if call.watch >= 0 else None)
 
 
 def _is_event_stream(fields: Iterable[tuple[str, str]]) -> bool:

@@ -18,7 +18,7 @@ from wsgikit.errors import Disconnected, UpstreamError
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from wsgikit.middleware.forward_request import Call
+    from wsgikit.wsgi.waiter import Waiter
 
     Page: TypeAlias = Callable[[UpstreamError, Any], bytes]
 
@@ -28,56 +28,9 @@ HEARTBEAT = 5.0
 # How long the first byte of a body is waited for before the head goes without it, where the server can do that.
 HEAD_ALONE = 0.2
 
-# Times in a row that nobody may have waited behind an empty block: by then a layer further out takes such blocks for
-# itself instead of passing them on, and the thread has to wait.
-FRUITLESS = 3
-
 # Bytes after which a body that never makes us wait lets other connections go first: as many such bodies as there are
 # threads would else keep everybody from being heard.
 TURN = 1024 * 1024
-
-
-class Waiter:
-    """Waits for an upstream's descriptor without a thread, by the server's `wsgikit.pause`.
-
-    `call.watch` is the client's descriptor, -1 where it is not to be watched.
-    """
-
-    __slots__ = ("_client", "_gone", "_pause", "_tries", "_until")
-
-    def __init__(self, call: Call, pause: Callable[..., None]) -> None:
-        self._pause: Any = pause
-        self._client = call.watch >= 0
-        self._gone: Any = call.environ.get("wsgikit.client_gone")
-        self._tries = 0
-        self._until = 0.0
-
-    def wish(self, fd: int, until: float) -> bool:
-        """Wait for `fd` behind an empty block, until a time in monotonic seconds. False: it is of no use any more.
-
-        Disconnected: the client has left.
-        """
-        pause = self._pause
-        if self._client and (pause.left or (pause.open and self._gone)):
-            raise Disconnected("the client has left")
-        if until != self._until or not pause.open:
-            self._until, self._tries = until, 0
-        else:  # nobody has waited
-            self._tries += 1
-            if self._tries > FRUITLESS:
-                self._tries = 0
-                return False
-        pause(fd, max(0.0, until - monotonic()), client=self._client)
-        return True
-
-    def let_others(self, fd: int) -> None:
-        """Have others go first behind an empty block. Disconnected: the client has left."""
-        self.wish(fd, monotonic())
-
-    def take_back(self) -> None:
-        """Nothing is waited for any more, whoever asks for blocks: what was waited for is here, or nobody wants it."""
-        self._until = 0.0
-        self._pause(-1, 0.0)
 
 
 class Way(Protocol):

@@ -14,7 +14,8 @@ from wsgikit.middleware.forward_body import RelayBody
 
 if TYPE_CHECKING:
     from wsgikit.middleware.forward_backend import Attempt, Reply
-    from wsgikit.middleware.forward_body import Waiter, Way
+    from wsgikit.middleware.forward_body import Way
+    from wsgikit.wsgi.waiter import Waiter
 
 
 class PendingBody:

@@ -30,6 +30,7 @@ from wsgikit.client.group_answer import HOP_BY_HOP, ClientFault, Response, answe
 from wsgikit.client.relay import Relay
 from wsgikit.errors import WsgikitError
 from wsgikit.wire.http11 import LAST_CHUNK, chunk
+from wsgikit.wsgi.waiter import Waiter
 from wsgikit.wsgi.wrap import may_start_late
 
 log = logging.getLogger("wsgikit.group")
@@ -77,7 +78,7 @@ class GroupForward:
         except BaseException:
             response.close()
             raise
-        return response.through(relay, environ["wsgikit.pause"] if waits else None)
+        return response.through(relay, Waiter(environ["wsgikit.pause"]) if waits else None)
 
 
 def received(app: App) -> App:

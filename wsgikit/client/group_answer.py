@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
-from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from wsgikit.client.relay import Relay
 from wsgikit.errors import PeerTimeout, ProtocolError
 from wsgikit.wire.http11 import Limits, ResponseHead, parse_response_head, response_decoder
 from wsgikit.wire.http11.body import Decoder
+from wsgikit.wsgi.waiter import Waiter
 
 log = logging.getLogger("wsgikit.group")
 
@@ -25,17 +26,7 @@ HOP_BY_HOP = frozenset(
 )
 # our own workers answer, so these only bound what a broken app can do to its neighbours
 _LIMITS = Limits(field=1 << 20, head=4 << 20, fields=10_000)
-_FRUITLESS = 3  # times in a row that nobody may have waited behind an empty block
 _ANSWERS = {502: "502 Bad Gateway", 503: "503 Service Unavailable", 504: "504 Gateway Timeout"}
-
-
-class Pause(Protocol):
-    """`wsgikit.pause`."""
-
-    @property
-    def open(self) -> bool: ...
-
-    def __call__(self, fd: int, seconds: float, *, client: bool = True) -> None: ...
 
 
 class ClientFault(Exception):
@@ -60,17 +51,17 @@ class Response:
         self._start_response = start_response
         self._done: Callable[[], None] | None = done
         self._relay: Relay | None = None
-        self._pause: Pause | None = None
+        self._waiter: Waiter | None = None
         self._blocks: Iterator[bytes] = iter(())
 
     def __iter__(self) -> Iterator[bytes]:
         return self._blocks
 
-    def through(self, relay: Relay, pause: Pause | None) -> Response:
-        """Send the request. With `pause` the answer is waited for in the iteration, else here."""
-        self._relay, self._pause = relay, pause
-        self._blocks = blocks = self._answered(relay, pause)
-        if pause is None:
+    def through(self, relay: Relay, waiter: Waiter | None) -> Response:
+        """Send the request. With `waiter` the answer is waited for in the iteration, else here."""
+        self._relay, self._waiter = relay, waiter
+        self._blocks = blocks = self._answered(relay, waiter)
+        if waiter is None:
             try:
                 # up to where start_response was called, which who knows nothing else of us expects (PEP 3333)
                 self._blocks = chain((next(blocks, b""),), blocks)
@@ -87,11 +78,11 @@ class Response:
         self.close()
         return self
 
-    def _answered(self, relay: Relay, pause: Pause | None) -> Iterator[bytes]:
+    def _answered(self, relay: Relay, waiter: Waiter | None) -> Iterator[bytes]:
         """The blocks; empty ones where there is something to wait for."""
-        hear = relay.receive if pause is None else _Ear(relay, pause)
+        hear = relay.receive if waiter is None else partial(_heard, relay, waiter)
         try:
-            if pause is not None:
+            if waiter is not None:
                 relay.push()
             reading = _HeadReader(self._environ)
             while (head := reading.head) is None:
@@ -124,35 +115,21 @@ class Response:
     def close(self) -> None:
         relay, self._relay = self._relay, None
         if relay is not None:
-            if self._pause is not None:
-                self._pause(-1, 0.0)  # nobody is to wait for a descriptor that is somebody else's soon
+            if self._waiter is not None:
+                self._waiter.take_back()  # nobody is to wait for a descriptor that is somebody else's soon
             relay.close()
         done, self._done = self._done, None
         if done is not None:
             done()
 
 
-class _Ear:
-    """Hears the group without waiting: None while it says nothing, and the server is asked to wait."""
-
-    def __init__(self, relay: Relay, pause: Pause) -> None:
-        self._relay = relay
-        self._pause = pause
-        self._fruitless = 0
-
-    def __call__(self) -> bytes | None:
-        data = self._relay.take()
-        if data is not None:
-            self._fruitless = 0
-            self._pause(-1, 0.0)
-            return data
-        # a layer further out that takes empty blocks for itself never lets the server wait
-        self._fruitless = self._fruitless + 1 if self._pause.open else 0
-        if self._fruitless > _FRUITLESS:
-            self._pause(-1, 0.0)
-            return self._relay.receive()
-        self._pause(self._relay.fd, max(0.0, self._relay.until - monotonic()), client=False)
+def _heard(relay: Relay, waiter: Waiter) -> bytes | None:
+    """What the group has said; None while that is nothing, and the server is asked to wait."""
+    data = relay.take()
+    if data is None and waiter.wish(relay.fd, relay.until):
         return None
+    waiter.take_back()
+    return relay.receive() if data is None else data
 
 
 def _decoded(decoder: Decoder, rest: bytes, hear: Callable[[], bytes | None]) -> Iterator[bytes]:

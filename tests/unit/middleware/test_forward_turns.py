@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from wsgikit.errors import Disconnected, UpstreamError
-from wsgikit.middleware.forward_body import TURN, RelayBody, Waiter
+from wsgikit.middleware.forward_body import TURN, RelayBody
+from wsgikit.wsgi.waiter import Waiter
 
 BLOCK = bytes(64 * 1024)
 
@@ -51,19 +52,11 @@ class Wishes:
         self.made.append((fd, seconds))
 
 
-class Caller:
-    """The part of a Call that a Waiter looks at."""
-
-    def __init__(self) -> None:
-        self.watch = 5
-        self.environ: dict[str, Any] = {}
-
-
 def relay(pause: Wishes) -> RelayBody:
     def failed(error: UpstreamError, exc_info: Any) -> bytes:
         raise AssertionError(error)
 
-    return RelayBody(Fast(), failed, lambda error: None, Waiter(Caller(), pause))  # type: ignore[arg-type]
+    return RelayBody(Fast(), failed, lambda error: None, Waiter(pause, gone=()))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("heard", [True, False])
