@@ -34,7 +34,10 @@ from wsgikit.middleware.forward import Gateway
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+    from wsgikit.client import ClientSettings
     from wsgikit.middleware.amounts import Amount
+    from wsgikit.middleware.balancer.algorithms import Algorithm
+    from wsgikit.middleware.balancer.settings import Policy
 
 Endpoints = Iterable[str | Mapping[str, Any] | EndpointSpec]
 
@@ -100,25 +103,30 @@ class Balancer:
         specs: list[EndpointSpec] = parts["endpoints"]
         self.name = name or (specs[0].url if specs else str(discover).partition(" ")[0])
         self.balance = balance
+        self._assemble(parts, parts["hash" if hash else "balance"], client, rules)
+        self.gateway = Gateway(self.upstream, forward)
+        registry.add(self)
+
+    def _assemble(self, parts: Mapping[str, Any], algorithm: Algorithm, client: ClientSettings, rules: Policy) -> None:
+        """Put together what the options have made: who is asked, and what looks after them."""
+        specs, source = parts["endpoints"], parts["discover"]
         self.upstream = Upstream(
             self.name,
             Roster(self.name, specs, client, rules),
-            parts["hash" if hash else "balance"],
+            algorithm,
             rules,
             Board(self.name, checks=rules.health is not None),
-            lanes=_with_endpoints(parts["lanes"], specs, bool(discover)),
+            lanes=_with_endpoints(parts["lanes"], specs, source is not None),
             sticky=parts["sticky"],
             breaker=parts["breaker"],
         )
-        self.gateway = Gateway(self.upstream, forward)
         changed = self.upstream.roster.changed
         self._checks = Checks(self.upstream.board, rules.health, client, changed) if rules.health else None
         self._static = specs
-        self._source = parts["discover"]
+        self._source = source
         self._discovery: Discovery | None = None
         self._wait = rules.queue_timeout
         self._ticker = Ticker(self._quickly, self._slowly)
-        registry.add(self)
 
     @classmethod
     def from_table(cls, name: str, table: Mapping[str, Any]) -> Balancer:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from wsgikit import loader
-from wsgikit.cli.layers import NoApp, nothing, placed, wrapped
+from wsgikit.cli.layers import NoApp, at, nothing, placed, wrapped
 from wsgikit.config.resolve import Config
 from wsgikit.errors import ConfigError, LoadError, Mistakes, WsgikitError
 
@@ -113,13 +113,11 @@ class _Assembly:
     def point(self, mount: MountEntry, forward: Forward | None) -> MountPoint:
         from wsgikit.middleware.mount import MountPoint
 
-        try:
+        with at(mount):
             if mount.group and forward is not None:
                 # the group's workers mount the app themselves, so they need the path as it came
                 return MountPoint(mount.path, forward(mount.group), host=mount.host, strip=False, name=mount.name)
             return MountPoint(mount.path, self.built(mount), host=mount.host, strip=mount.strip, name=mount.name)
-        except ConfigError as error:
-            raise placed(error, mount) from error.__cause__
 
     def routed(self, mounted: App) -> App:
         from wsgikit.middleware.router import Router
@@ -197,11 +195,8 @@ def _check_alone(rows: Iterable[tuple[RouteEntry, Route]]) -> None:
 
     mistakes = Mistakes()
     for entry, route in rows:
-        with mistakes:
-            try:
-                Router([route])
-            except ConfigError as error:
-                raise placed(error, entry) from error.__cause__
+        with mistakes, at(entry):
+            Router([route])
     mistakes.stop()
 
 
@@ -213,10 +208,8 @@ def upstream_app(entry: UpstreamEntry) -> App:
     """What forwards to an upstream. ConfigError names the place in the file, and the key."""
     from wsgikit.middleware.balancer import Balancer
 
-    try:
+    with at(entry):
         return Balancer.from_table(entry.name, entry.options)
-    except ConfigError as error:
-        raise placed(error, entry) from error.__cause__
 
 
 def named_app(name: str, place: str = "") -> App:

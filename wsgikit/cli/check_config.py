@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from wsgikit.cli.assemble import assemble, imports_of, upstream_app
-from wsgikit.cli.layers import nothing, placed, wrapped
+from wsgikit.cli.layers import at, nothing, wrapped
 from wsgikit.config import build
 from wsgikit.config.problems import Problems
 from wsgikit.config.resolve import Config, Sources
@@ -84,11 +84,8 @@ def _wrong_layers(config: Config) -> list[ConfigError]:
     mistakes = Mistakes()
     _prepare(config)
     for entry in _entries(config):
-        with mistakes:
-            try:
-                wrapped(nothing, [use for use in entry.use if use.sound])
-            except ConfigError as error:
-                raise placed(error, entry) from error.__cause__
+        with mistakes, at(entry):
+            wrapped(nothing, [use for use in entry.use if use.sound])
     return mistakes.found
 
 

@@ -5,7 +5,8 @@ Owns the way from `use` lists to a Stack, and from mistakes to their place in th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wsgikit.errors import ConfigError, Mistakes
@@ -79,6 +80,15 @@ def _warn(stack: Stack, first: UseEntry) -> None:
     where = (file, int(line)) if file else (line, 1)
     for problem in problems([layer.use for layer in stack.layers]):
         warn_explicit(problem, StackOrderWarning, *where)
+
+
+@contextmanager
+def at(entry: Entry) -> Iterator[None]:
+    """What is wrong within the block is wrong in this table of the file."""
+    try:
+        yield
+    except ConfigError as error:
+        raise placed(error, entry) from error.__cause__
 
 
 def placed(error: ConfigError, entry: Entry) -> ConfigError:
