@@ -6,11 +6,10 @@ import json
 import os
 import random
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from scripted_upstream import Peer, ScriptedUpstream
+from waiting import wait_for
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -61,13 +60,6 @@ def open_files(pid: int) -> int:
 def processor_time(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def get(server: ServerProcess, path: bytes = b""):

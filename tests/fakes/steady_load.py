@@ -14,12 +14,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from scripted_upstream import Peer, Received
+from waiting import wait_for
 
 from wsgikit.client import Client, ClientSettings, Request
 from wsgikit.errors import UpstreamError
@@ -211,11 +212,3 @@ def children(pid: int) -> list[int]:
     """The process and all below it."""
     found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
     return [pid, *(below for child in found for below in children(int(child)))]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not come about")
-        time.sleep(0.02)

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 from throwaway_certificate import make
+from waiting import wait_for
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -230,10 +231,7 @@ def test_bytes_behind_a_body_reach_who_takes_the_socket_over(serving, mode: str)
 
 
 def until_closed(server: ServerProcess) -> None:
-    deadline = time.monotonic() + 5
-    while get(server, b"balance") != b"0":
-        assert time.monotonic() < deadline, "the body of a client that has left is not closed"
-        time.sleep(0.02)
+    wait_for(lambda: get(server, b"balance") == b"0", say=lambda: "the body of a client that has left is not closed")
 
 
 def test_endless_responses_end_with_their_clients(serving, poller: str) -> None:
@@ -267,10 +265,7 @@ def test_a_worker_without_descriptors_waits_for_some(serving, poller: str) -> No
     with ExitStack() as stack:
         for _ in range(30):
             stack.enter_context(RawClient(server.address)).send(b"GET / HT")
-        deadline = time.monotonic() + 5
-        while "Too many open files" not in server.output:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        server.wait_for_output("Too many open files")
         assert busy(server) < 0.2
     assert get(server, b"pid") == pid
     with RawClient(server.address) as client:  # spooling needs a descriptor, too

@@ -15,7 +15,8 @@ from collections import Counter
 
 import pytest
 from scripted_upstream import Peer, ScriptedUpstream
-from steady_load import front, state, wait_for
+from steady_load import front, state
+from waiting import wait_for
 
 from wsgikit.errors import Disconnected, PeerTimeout
 from wsgikit.testing import RawClient, ServerProcess

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from scripted_upstream import ScriptedUpstream, answering, ok
-from steady_load import Load, endpoint, wait_for
+from steady_load import Load, endpoint
+from waiting import wait_for
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -87,10 +88,7 @@ def test_other_endpoints_by_hup_and_no_request_lost(tmp_path: Path) -> None:
                 time.sleep(0.005)
             path.write_text(text(new.url))
             server.signal(signal.SIGHUP)
-            deadline = time.monotonic() + 15
-            while answers[-1] != (200, b"new"):
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_for(lambda: answers[-1] == (200, b"new"))
             over.set()
             for thread in threads:
                 thread.join(15)

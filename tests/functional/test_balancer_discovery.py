@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from etcd_server import EtcdServer
 from name_server import NameServer
-from steady_load import Load, again, endpoint, front, urls, wait_for
+from steady_load import Load, again, endpoint, front, urls
+from waiting import wait_for
 
 pytestmark = pytest.mark.soak
 

@@ -15,7 +15,8 @@ from contextlib import ExitStack
 
 import pytest
 from scripted_upstream import Peer, ScriptedUpstream
-from steady_load import FILE, Load, addresses, again, children, endpoint, field, front, say, state, wait_for
+from steady_load import FILE, Load, addresses, again, children, endpoint, field, front, say, state
+from waiting import wait_for
 
 from wsgikit.client import Client, ClientSettings
 from wsgikit.errors import UpstreamError

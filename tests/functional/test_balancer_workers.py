@@ -10,12 +10,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from scripted_upstream import Peer, ScriptedUpstream, answering, ok
+from waiting import wait_for
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -44,13 +44,6 @@ def state(server: ServerProcess) -> dict[str, object]:
     finally:
         connection.close()
     return upstreams[0]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("preload", [(), pytest.param(("--preload",), marks=pytest.mark.soak)])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -80,9 +80,7 @@ def test_streams_in(server) -> None:
     got = folder / "programs" / "got"
     with RawClient(process.address, timeout=10) as client:
         client.send(b"POST /cgi-bin/first.sh HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst")
-        deadline = time.monotonic() + 5
-        while not (got.exists() and got.read_bytes() == b"first") and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: got.exists() and got.read_bytes() == b"first")
         assert got.read_bytes() == b"first"
         client.send(b"there")
         assert client.read_response("POST").body == b"there"
@@ -95,7 +93,5 @@ def test_a_client_that_leaves_takes_the_program_with_it(server) -> None:
         client.read_until(b"begun")
         pid = int((folder / "programs" / "pid").read_text())
         assert Path(f"/proc/{pid}").exists()
-    deadline = time.monotonic() + 5
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
     assert not Path(f"/proc/{pid}").exists()

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from wsgikit.testing import ServerProcess, accepts, free_port
 from wsgikit.testing.processtree import MARK
@@ -228,9 +229,7 @@ def test_term_stops_the_servers_too(tmp_path: Path, number: int) -> None:
     path.write_text(f"import runpy, sys\nsys.path.insert(0, {fakes!r})\nrunpy.run_path({TINY!r}, run_name='__main__')")
     command = [sys.executable, "-m", "wsgikit", "check", "server", "--", sys.executable, str(path), *CORRECT[2:]]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
-    deadline = time.monotonic() + 20
-    while len(marked_processes(str(tmp_path))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: len(marked_processes(str(tmp_path))) >= 2)
     process.send_signal(number)
     assert process.wait(25) == 128 + number
 

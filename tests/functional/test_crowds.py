@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from waiting import wait_for
 
 from wsgikit.errors import Disconnected
 from wsgikit.testing import RawClient, ServerProcess
@@ -126,10 +127,10 @@ def ask(server: ServerProcess, path: bytes) -> int:
 
 def settle(server: ServerProcess, pid: int, before: int) -> None:
     """All descriptors are back within the time for which connections may linger, and all bodies are closed."""
-    deadline = time.monotonic() + 8
-    while descriptors(pid) > before or ask(server, b"balance") > 0:
-        assert time.monotonic() < deadline, f"{descriptors(pid)} descriptors, {before} before; see {os.listdir('/tmp')}"
-        time.sleep(0.05)
+    wait_for(
+        lambda: descriptors(pid) <= before and ask(server, b"balance") <= 0,
+        say=lambda: f"{descriptors(pid)} descriptors, {before} before; see {os.listdir('/tmp')}",
+    )
     assert ask(server, b"balance") == 0
     assert ask(server, b"pid") == pid
     assert "an error in wsgikit itself" not in server.output

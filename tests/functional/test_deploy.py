@@ -6,11 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 from web_fronts import program, public_folder
 
 from wsgikit.cli.main import run
@@ -163,10 +163,7 @@ def _check_front(kind: str, port: int) -> None:
 
 
 def _wait(address, said=None) -> None:
-    deadline = time.monotonic() + 15
-    while not accepts(address):
-        assert time.monotonic() < deadline, said() if said else address
-        time.sleep(0.02)
+    wait_for(lambda: accepts(address), say=lambda: said() if said else address)
 
 
 def test_what_guards_a_folder_keeps_the_front_away(folder, capsys) -> None:

@@ -30,11 +30,11 @@ from moving_gateway import (
     open_files,
     post,
     processor_time,
-    wait_for,
     worker,
 )
 from scripted_upstream import Gone, Peer, ScriptedUpstream, Stage
 from throwaway_certificate import make
+from waiting import wait_for
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -127,8 +127,8 @@ def test_what_the_log_says_was_sent(stage, server) -> None:
     with RawClient(server.address, timeout=20) as client:
         client.send(post(body(1_234_567), b"logged"))
         client.read_response()
-    wait_for(lambda: "POST /logged" in server.output)
-    line = next(line for line in server.output.splitlines() if "POST /logged" in line)
+    output = server.wait_for_output("POST /logged")
+    line = next(line for line in output.splitlines() if "POST /logged" in line)
     assert " 200 1234567 " in line
 
 

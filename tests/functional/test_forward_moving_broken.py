@@ -23,10 +23,10 @@ from moving_gateway import (
     moving,
     open_files,
     post,
-    wait_for,
     worker,
 )
 from scripted_upstream import Gone, Peer, ScriptedUpstream, Stage
+from waiting import wait_for
 
 from wsgikit.errors import Disconnected
 from wsgikit.testing import RawClient, ServerProcess

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from scripted_upstream import Peer, ScriptedUpstream
+from waiting import wait_for
 
 from wsgikit.errors import Disconnected
 from wsgikit.testing import RawClient, ServerProcess
@@ -143,11 +144,8 @@ def judge(way: str, response: Response, data: bytes) -> bool:
 
 def only_worker(server: ServerProcess) -> str:
     listed = Path(f"/proc/{server.pid}/task/{server.pid}/children")
-    deadline = time.monotonic() + 5
-    while not (workers := listed.read_text().split()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    (worker,) = workers
+    wait_for(lambda: listed.read_text().split())
+    (worker,) = listed.read_text().split()
     return worker
 
 
@@ -166,9 +164,6 @@ def test_thousands_of_transfers(faults: str) -> None:
             before = open_files(worker)
             seen = sum(pool.map(lambda number: transfers(server, number), range(CLIENTS)), Counter[str]())
             assert seen["whole 200"] > 10 * seen["whole 502"], seen
-            deadline = time.monotonic() + 5
-            while open_files(worker) > before + KEPT:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            wait_for(lambda: open_files(worker) <= before + KEPT)
             found = server.output.find("Traceback")
             assert found < 0, server.output[max(0, found - 300) : found + 3000]

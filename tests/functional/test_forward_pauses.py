@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from scripted_upstream import Gone, Peer, Received, ScriptedUpstream, ok
 from throwaway_certificate import make, server_context
+from waiting import wait_for
 
 from wsgikit.errors import PeerTimeout
 from wsgikit.testing import RawClient, ServerProcess
@@ -59,13 +60,6 @@ def upstream(gate: Gate) -> Iterator[ScriptedUpstream]:
 def two_threads(options: dict[str, object]) -> ServerProcess:
     command = [sys.executable, "-m", "wsgikit", "serve", "gateways:app", "-b", "{host}:{port}", "--threads", "2"]
     return ServerProcess([*command, "--pythonpath", str(APPS)], env={"GATEWAY": json.dumps(options)})
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def status(server: ServerProcess) -> dict[str, Any]:

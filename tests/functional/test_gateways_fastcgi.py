@@ -15,6 +15,7 @@ from pathlib import Path
 
 import fastcgi_peer as peer
 import pytest
+from waiting import wait_for
 
 from wsgikit.errors import Disconnected, PeerTimeout
 from wsgikit.testing import RawClient, ServerProcess
@@ -146,13 +147,9 @@ def test_a_web_server_that_takes_nothing_is_cut_off(serving) -> None:
     with peer.Peer(server.address, receive_buffer=4096) as front:
         front.send(peer.request("/big?30000000", 1), peer.request("/closing", 2))
         with peer.Peer(server.address) as other:
-            deadline = time.monotonic() + 8
-            while other.ask("/closed").body != b"close callback" and time.monotonic() < deadline:
-                time.sleep(0.05)
+            wait_for(lambda: other.ask("/closed").body == b"close callback")
             assert other.ask("/closed").body == b"close callback"
-        deadline = time.monotonic() + 8
-        while b"1 open" not in _connections(server.pid, server.port) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_for(lambda: b"1 open" in _connections(server.pid, server.port))
         with pytest.raises((Disconnected, AssertionError)):
             assert front.read_to_the_end()[1].end is not None
 

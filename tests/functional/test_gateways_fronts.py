@@ -11,12 +11,12 @@ import json
 import random
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 from web_fronts import FILES, WIRES, Front, copy_for_scripts, missing, programs, public_folder
 
 from wsgikit.testing import RawClient, ServerProcess, free_port, wait_until_accepts
@@ -186,7 +186,7 @@ def test_an_app_that_fails(pair: Pair) -> None:
     assert pair.ask("/fail").status == 500
     assert pair.ask("/status?200").status == 200
     if "fastcgi" in pair.file or "-cgi" in pair.file:
-        _wait_for(lambda: "it fails on purpose" in pair.front.logs() or pair.file.startswith("haproxy"))
+        wait_for(lambda: "it fails on purpose" in pair.front.logs() or pair.file.startswith("haproxy"))
 
 
 def test_streaming(pair: Pair) -> None:
@@ -206,7 +206,7 @@ def test_a_client_that_leaves(pair: Pair) -> None:
         pair.send(client, "/endless")
         client.read_until(b"xxx")
         client.reset()
-    _wait_for(left.exists)
+    wait_for(left.exists)
 
 
 def test_a_response_that_breaks_off_does_not_look_whole(pair: Pair) -> None:
@@ -218,7 +218,7 @@ def test_a_response_that_breaks_off_does_not_look_whole(pair: Pair) -> None:
         with pair.client() as client:
             pair.send(client, f"/{path}", "GET", b"", *fields)
             assert _outcome(client) != "whole", path
-    _wait_for(lambda: pair.ask("/status?200").status == 200)  # lighttpd does without a backend that failed for a second
+    wait_for(lambda: pair.ask("/status?200").status == 200)  # lighttpd does without a backend that failed for a second
 
 
 def _outcome(client: RawClient) -> str:
@@ -229,13 +229,6 @@ def _outcome(client: RawClient) -> str:
     except WsgikitError:
         return "broken"
     return "whole" if answer.status == 200 else "refused"
-
-
-def _wait_for(condition, seconds: float = 8.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 PREFIXED = {  # what nginx-prefix.conf has below each prefix

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 import pytest
 from gateway_backends import CProgram, PhpFpm, Uwsgi, php_fpm, uwsgi, why_no_c_program
+from waiting import wait_for
 from web_fronts import public_folder
 
 from wsgikit.testing import RawClient, ServerProcess, free_port, wait_until_accepts
@@ -152,7 +153,7 @@ def _streams(site: Site, path: str, ticks: str) -> None:
         site.send(client, f"{path}/endless")
         client.read_until(b"xxx")
         client.reset()
-    _wait_for(left.exists)
+    wait_for(left.exists)
 
 
 @pytest.mark.parametrize("path", ["/fastcgi", "/scgi", "/uwsgi", "/kept"])
@@ -165,13 +166,6 @@ def test_what_breaks_off_does_not_look_whole(circle, path) -> None:
             site.send(client, f"{path}/{what}")
             with pytest.raises(WsgikitError):
                 client.read_response()
-
-
-def _wait_for(condition, seconds: float = 8.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 # PHP
@@ -327,7 +321,7 @@ def test_a_program_in_c() -> None:
             answer = site.ask("/c/path", "POST", b"abc")
             assert (answer.status, answer.body) == (202, b"POST /path 294 %d\n" % number)
         assert len(site.ask("/c/big").body) == 1 << 20
-        _wait_for(lambda: "stderr: request 2" in site.process.output)
+        site.process.wait_for_output("stderr: request 2")
 
 
 def test_spawn_fcgi_starts_us() -> None:

@@ -73,7 +73,7 @@ def test_a_host_has_mounts_of_its_own(server: ServerProcess) -> None:
 
 def test_an_app_that_cannot_be_imported_answers_503_beside_its_neighbours(server: ServerProcess) -> None:
     assert get(server, "/broken/x")[:2] == (503, "Service Unavailable\n")
-    assert "no_such_module" in server.output
+    server.wait_for_output("no_such_module")
     assert get(server, "/hello/x")[0] == 200
 
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -108,26 +107,16 @@ def code(folder: Path, name: str, text: str) -> None:
     (folder / f"site_{name}.py").write_text(text)
 
 
-def wait_for(what: Callable[[], bool], server: ServerProcess) -> None:
-    deadline = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < deadline, server.output
-        time.sleep(0.02)
-
-
 def reload(server: ServerProcess, *, refused: bool = False) -> None:
     """HUP, and wait for what comes of it."""
     said = "reload failed, the running workers stay" if refused else "reloaded: "
     before = server.output.count(said)
     server.signal(signal.SIGHUP)
-    wait_for(lambda: server.output.count(said) > before, server)
+    server.wait_for_output(said, times=before + 1)
 
 
 def all_ready(server: ServerProcess) -> None:
-    deadline = time.monotonic() + 20
-    while "started: " not in server.output:
-        assert time.monotonic() < deadline, server.output
-        time.sleep(0.01)
+    server.wait_for_output("started: ")
 
 
 @pytest.mark.parametrize("top", ["workers = 2", "workers = 1\npreload = true"], ids=["plain", "preload"])
@@ -141,7 +130,7 @@ def test_a_mount_that_worked_and_fails_now_refuses_the_reload(tmp_path: Path, to
         code(tmp_path, "a", GOOD.format("a2"))
         code(tmp_path, "b", BROKEN)
         reload(server, refused=True)
-        assert "RuntimeError: broken on purpose" in server.output
+        server.wait_for_output("RuntimeError: broken on purpose")
         assert [get(server, path)[1][:3] for path in ("/a", "/b")] == ["a1 ", "b1 "]
         code(tmp_path, "b", GOOD.format("b2"))
         reload(server)
@@ -188,7 +177,7 @@ def test_a_worker_that_takes_anothers_place_serves_what_it_can(tmp_path: Path) -
     code(tmp_path, "a", GOOD.format("a1"))
     code(tmp_path, "b", GOOD.format("b1"))
     with ServerProcess(COMMAND, env=UNCACHED, cwd=tmp_path) as server:
-        wait_for(lambda: "started: " in server.output, server)
+        all_ready(server)
         first = int(get(server, "/a")[1].split()[1])
         code(tmp_path, "b", BROKEN)
         os.kill(first, signal.SIGKILL)

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 from closed_door import needs_a_door
+from waiting import wait_for
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -41,10 +42,7 @@ class Load:
     def wait_for(self, more: int) -> None:
         """Return once so many further requests were answered."""
         wanted = self.answers + more
-        deadline = time.monotonic() + 20
-        while self.answers < wanted:
-            assert time.monotonic() < deadline, f"{self.answers} answers; {self.failures[:3]}"
-            time.sleep(0.002)
+        wait_for(lambda: self.answers >= wanted, say=lambda: f"{self.answers} answers; {self.failures[:3]}")
 
     def _ask(self) -> None:
         while not self._over.is_set():

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from waiting import wait_for
 
 import wsgikit
 from wsgikit.errors import ConfigError
@@ -81,13 +81,6 @@ def get(server: ServerProcess, path: str = "/") -> str:
     return text
 
 
-def wait_for(what: Callable[[], bool], *, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def failing(folder: Path, *typed: str, command: str = "serve") -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "wsgikit", *command.split(), *typed],
@@ -130,7 +123,7 @@ def test_platforms_say_the_port(folder: Path) -> None:
     shell = f"PORT={{port}} exec {sys.executable} -m wsgikit serve site_x:app"
     with ServerProcess(["/bin/sh", "-c", shell], cwd=folder) as server:
         assert get(server) == "app at |/"
-        assert f"listening on http://0.0.0.0:{server.port}" in server.output
+        server.wait_for_output(f"listening on http://0.0.0.0:{server.port}")
 
 
 def test_hup_reads_the_file_again(serve: Serve, folder: Path) -> None:
@@ -176,7 +169,7 @@ def test_the_access_log_is_written_and_reopened(serve: Serve, folder: Path) -> N
 def test_lint_complains_about_the_app(serve: Serve) -> None:
     server = serve("site_x:wrong", "--lint")
     get(server)
-    wait_for(lambda: "WSGI-" in server.output)
+    server.wait_for_output("WSGI-")
 
 
 def test_ctrl_c_is_quiet(serve: Serve) -> None:

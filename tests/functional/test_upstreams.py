@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 from scripted_upstream import Peer, ScriptedUpstream, ok
+from waiting import wait_for
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -84,22 +84,15 @@ def test_mounts_and_routes_lead_to_an_upstream_and_hup_to_another_one(
         try:
             file.write_text(TOML.replace("{url}", "nothing"))
             server.signal(signal.SIGHUP)
-            wait_for(lambda: "reload failed, the running workers stay" in server.output, server)
-            assert "wsgikit.toml:15: [upstream.api] " in server.output
+            server.wait_for_output("reload failed, the running workers stay")
+            server.wait_for_output("wsgikit.toml:15: [upstream.api] ")
             file.write_text(TOML.replace("{url}", upstreams[1].url))
             server.signal(signal.SIGHUP)
-            wait_for(lambda: [get(server, "/api/x")[1] for _ in range(10)] == ["second /x"] * 10, server)
+            wait_for(lambda: [get(server, "/api/x")[1] for _ in range(10)] == ["second /x"] * 10)
         finally:
             stop.set()
             client.join(20)
     assert not wrong
-
-
-def wait_for(what: Callable[[], bool], server: ServerProcess) -> None:
-    deadline = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < deadline, server.output
-        time.sleep(0.02)
 
 
 def test_a_body_reaches_the_upstream_as_it_arrives(tmp_path: Path) -> None:

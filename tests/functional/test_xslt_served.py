@@ -7,12 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -157,10 +157,7 @@ def test_processes_end_with_their_worker(upstream: str, tmp_path: Path) -> None:
             pid for pid, line in commands() if "wsgikit.middleware.xslt.process" in line and str(tmp_path) in cwd(pid)
         }
         assert children
-    deadline = time.monotonic() + 10
-    while children & {pid for pid, _ in commands()}:
-        assert time.monotonic() < deadline, "a process outlived its server"
-        time.sleep(0.05)
+    wait_for(lambda: not children & {pid for pid, _ in commands()}, say=lambda: "a process outlived its server")
 
 
 def commands() -> list[tuple[str, str]]:

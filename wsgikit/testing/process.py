@@ -140,6 +140,15 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             return None
 
+    def wait_for_output(self, text: str, *, times: int = 1, timeout: float = 20.0) -> str:
+        """`output`, once `text` is in it `times` times. Raises TimeoutError, with the output, after `timeout` seconds.
+
+        What a server prints about a request may come after the response: another pipe, and another thread reads it.
+        """
+        if not self._output.wait_for(text, times, timeout):
+            raise TimeoutError(f"{text!r} was not printed {times}x within {timeout:g} s:\n{self.output}")
+        return self.output
+
     def stop(self) -> None:
         """TERM, `limits.stop` seconds of patience, then KILL for the whole group. May be called twice."""
         if self._process is not None and not self._stopped:
@@ -231,7 +240,7 @@ class _Capture:
         self._first = bytearray()
         self._last = bytearray()
         self._lost = 0
-        self._lock = threading.Lock()
+        self._more = threading.Condition()
         self._thread: threading.Thread | None = None
         self._pipe: IO[bytes] | None = None
 
@@ -251,7 +260,7 @@ class _Capture:
             self._add(data)
 
     def _add(self, data: bytes) -> None:
-        with self._lock:
+        with self._more:
             room = self._half - len(self._first)
             self._first += data[: max(room, 0)]
             self._last += data[max(room, 0) :]
@@ -259,6 +268,11 @@ class _Capture:
             if excess > 0:
                 del self._last[:excess]
                 self._lost += excess
+            self._more.notify_all()
+
+    def wait_for(self, text: str, times: int, timeout: float) -> bool:
+        with self._more:
+            return self._more.wait_for(lambda: self.text().count(text) >= times, timeout)
 
     def settle(self) -> None:
         """Waits a moment for the last words of a process that has exited."""
@@ -274,7 +288,7 @@ class _Capture:
         self._thread = self._pipe = None
 
     def text(self) -> str:
-        with self._lock:
+        with self._more:
             gap = f"\n[... {self._lost} bytes left out ...]\n".encode() if self._lost else b""
             return (bytes(self._first) + gap + bytes(self._last)).decode("utf-8", "replace")
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 import pytest
 from scripted_upstream import Peer, ScriptedUpstream, answering, ok
+from waiting import wait_for
 from wsgi_call import call, environ_of
 
 from wsgikit.errors import ConfigError, Disconnected
@@ -630,13 +631,6 @@ def test_replacing_endpoints_cuts_nothing_off(play, balancing) -> None:
     go.set()
     thread.join(5)
     assert answers == [b"firstother"]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.005)
 
 
 def test_what_ends_at_an_endpoint_that_has_left_is_counted(play, balancing) -> None:

@@ -18,6 +18,7 @@ from etcd_server import EtcdServer
 from name_server import NameServer
 from scripted_upstream import Peer, ScriptedUpstream, answering, ok
 from throwaway_certificate import make
+from waiting import wait_for
 from wsgi_call import call, environ_of
 
 from wsgikit.errors import ConfigError, UpstreamError
@@ -40,10 +41,7 @@ class Watched:
         self.lists.append([spec.url for spec in specs])
 
     def wait(self, expected: list[str], seconds: float = 5.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not self.lists or self.lists[-1] != expected:
-            assert time.monotonic() < deadline, self.lists
-            time.sleep(0.005)
+        wait_for(lambda: self.lists and self.lists[-1] == expected, say=lambda: self.lists)
 
 
 @pytest.fixture
@@ -439,10 +437,3 @@ def test_a_source_that_works_but_for_moments_is_soon_asked_again() -> None:
         wait_for(lambda: source.tries >= 50)  # with pauses that double this would take ages
     finally:
         discovery.stop()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)

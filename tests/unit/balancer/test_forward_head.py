@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from scripted_upstream import Peer, ScriptedUpstream
+from waiting import wait_for
 from wsgi_call import environ_of
 
 from wsgikit.middleware.compress import Compress
@@ -36,10 +36,7 @@ class Wire:
         self.aborted = True
 
     def wait(self, mark: bytes) -> None:
-        deadline = time.monotonic() + 5
-        while mark not in self.data:
-            assert time.monotonic() < deadline, self.data
-            time.sleep(0.005)
+        wait_for(lambda: mark in self.data, say=lambda: self.data)
 
 
 class Silent:

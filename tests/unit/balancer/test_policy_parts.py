@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from waiting import wait_for
 
 from wsgikit.client import ClientSettings
 from wsgikit.errors import ConfigError
@@ -252,15 +253,11 @@ def test_the_first_in_the_queue_is_the_first_out() -> None:
     for number in range(4):
         threads.append(threading.Thread(target=wait, args=(number,)))
         threads[-1].start()
-        deadline = time.monotonic() + 2
-        while len(waiting) <= number and time.monotonic() < deadline:
-            time.sleep(0.001)
+        wait_for(lambda number=number: len(waiting) > number)
     for turn in range(1, 5):
         free.append(1)
         waiting.wake()
-        deadline = time.monotonic() + 2
-        while len(order) < turn and time.monotonic() < deadline:
-            time.sleep(0.001)
+        wait_for(lambda turn=turn: len(order) >= turn)
     for thread in threads:
         thread.join()
     assert order == [0, 1, 2, 3]

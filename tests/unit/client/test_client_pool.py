@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
 
 import pytest
 from scripted_upstream import Peer, ScriptedUpstream, answering, ok
+from waiting import wait_for
 
 from wsgikit.client import Client, ClientSettings, Request
 from wsgikit.client.connection import Connection
@@ -147,9 +147,7 @@ def test_stale_connections_are_found_before_they_are_used() -> None:
             assert get(client) == b"hello"
             assert closed.wait(2)
             closed.clear()
-            deadline = time.monotonic() + 2
-            while client.pool._idle[0].usable() and time.monotonic() < deadline:
-                time.sleep(0.001)
+            wait_for(lambda: not client.pool._idle[0].usable())
         assert upstream.connections == 3
 
 

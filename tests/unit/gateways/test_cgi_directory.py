@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 from wsgi_gateway import Seen, drive, make_environ
 
 from wsgikit.errors import ConfigError, Disconnected
@@ -213,9 +214,7 @@ def test_what_a_program_has_started_ends_with_it(folder, tmp_path) -> None:
     seen = get(folder, "/cgi/family.sh", take=1, env={"PIDFILE": str(pidfile)})
     assert seen.blocks == [b"begun"]
     child = int(pidfile.read_text())
-    deadline = time.monotonic() + 5
-    while _runs(child) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: not _runs(child))
     assert not _runs(child)
 
 

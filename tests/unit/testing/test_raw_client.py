@@ -3,12 +3,12 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import throwaway_certificate
+from waiting import wait_for
 
 from wsgikit.errors import Disconnected, PeerTimeout, ProtocolError
 from wsgikit.testing import Address, RawClient
@@ -116,9 +116,7 @@ def test_a_reset_is_seen_by_the_other_side(peer) -> None:
     client = RawClient(peer(wait_for_reset))
     ready.wait(5)
     client.reset()
-    deadline = time.monotonic() + 5
-    while not seen and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: seen)
     assert seen == [ConnectionResetError]
 
 

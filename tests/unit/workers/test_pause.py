@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from embedded_worker import Embedded, connect
+from waiting import wait_for
 
 from wsgikit.observe.record import Access
 from wsgikit.testing import RawClient
@@ -88,13 +89,6 @@ def serve(embedded: Embedded, app: Any, **settings: Any) -> tuple[Worker, tuple[
     embedded.make = remembered  # type: ignore[method-assign]
     address = embedded.run(**settings)
     return made[0], address
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
