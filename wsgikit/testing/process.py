@@ -151,9 +151,12 @@ class ServerProcess:
 
     def stop(self) -> None:
         """TERM, `limits.stop` seconds of patience, then KILL for the whole group. May be called twice."""
-        if self._process is not None and not self._stopped:
+        if not self._stopped:
             self._stopped = True
-            self._end(self._process)
+            if self._process is not None:
+                self._end(self._process)
+            else:  # a signal's exception came between the child's beginning and our knowing of it
+                kill_marked(self._token)
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None

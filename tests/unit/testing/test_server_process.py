@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,6 +93,25 @@ def test_a_command_that_listens_elsewhere() -> None:
     with pytest.raises(ServerStartError, match=f"nothing accepted.*it listens on 127.0.0.1:{port}") as caught:
         server.start()
     assert caught.value.reason == "not-listening"
+
+
+def test_a_signal_in_the_middle_of_a_start_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            begun.append(self)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ServerProcess(command(ECHO, "{host}", "{port}", ""), limits=QUICK).start()
+    try:
+        assert begun[0].wait(10) == -signal.SIGKILL
+    finally:
+        begun[0].kill()
+        begun[0].communicate()
 
 
 def test_output_is_bounded_and_never_blocks() -> None:
