@@ -35,7 +35,7 @@ Options
                     (`wsgikit.pause`); false for layers further out that keep what they know in the thread (true).
                     Below a layer of somebody else's that has a start_response of its own only the body is waited for
                     that way: PEP 3333 lets it expect start_response before the first block
-    connect_timeout, tls_timeout, first_byte_timeout, idle_timeout, total_timeout, keep_alive, max_idle, tls
+    connect_timeout, tls_timeout, first_byte_timeout, idle_timeout, total_timeout, keep_alive, max_idle, limits, tls
                     of the connections: see `wsgikit.client.ClientSettings` and docs/balancing.md
     gateway         for FastCGI, SCGI and uwsgi, such as { root = "/srv/php", front = "/index.php" }: see
                     docs/gateways.md
@@ -178,7 +178,10 @@ class Gateway:
 
     def _ended(self, environ: WSGIEnvironment, reply: Reply, error: BaseException | None) -> None:
         if isinstance(error, UpstreamError):
-            log.warning("%s: endpoint %s, phase %s: %s", _line(environ), error.endpoint, error.phase, error.detail)
+            log.warning(
+                "%s: upstream %s, endpoint %s, phase %s, attempt %d: %s",
+                _line(environ), self.upstream.name, error.endpoint, error.phase, reply.attempts, error.detail,
+            )  # fmt: skip
         reply.end(error)
 
     def _failed(
@@ -186,7 +189,7 @@ class Gateway:
     ) -> Iterable[bytes]:
         note(environ, "upstream", error.endpoint)
         if error.status == 503:
-            log.warning("%s: upstream %s: %s", _line(environ), error.endpoint, error.detail)
+            log.warning("%s: upstream %s, phase %s: %s", _line(environ), error.endpoint, error.phase, error.detail)
         retry_after = getattr(error, "retry_after", 1.0)
         return _refuse(environ, start_response, error.status, retry_after, exc_info)
 

@@ -20,7 +20,8 @@ class Endpoint(Protocol):
 
 
 class Reply(Protocol):
-    """An answer. `cookie`: a Set-Cookie to add. `end` is called once, with what went wrong, when all is over."""
+    """An answer. `cookie`: a Set-Cookie to add; `attempts`: how many were asked. `end` is called once, with what went
+    wrong, when all is over."""
 
     @property
     def endpoint(self) -> Endpoint: ...
@@ -30,6 +31,9 @@ class Reply(Protocol):
 
     @property
     def cookie(self) -> str: ...
+
+    @property
+    def attempts(self) -> int: ...
 
     def end(self, error: BaseException | None = None) -> None: ...
 
@@ -55,7 +59,10 @@ class Attempt(Protocol):
 
 
 class Backend(Protocol):
-    """Decides who is asked."""
+    """Decides who is asked. `name` is for the log."""
+
+    @property
+    def name(self) -> str: ...
 
     def send(self, call: Call, /) -> Reply:
         """UpstreamError: nobody has given an answer; Disconnected: the client has left meanwhile."""

@@ -242,6 +242,8 @@ class ForwardProxy:
 class _Direct:
     """What a Gateway asks: here, the one place that the client has named."""
 
+    name = "proxy"
+
     def __init__(self, place: Place, settings: ClientSettings) -> None:
         self._place = place
         self._client = Client(place.origin, settings)
@@ -255,6 +257,7 @@ class _Direct:
 
 class _Reply:
     cookie = ""
+    attempts = 1
 
     def __init__(self, place: Place, response: Response) -> None:
         self.endpoint = place

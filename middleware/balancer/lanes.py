@@ -90,11 +90,15 @@ class Lanes:
     def names(self) -> tuple[str, ...]:
         return tuple(lane.name for lane in self._lanes)
 
+    def named(self, environ: dict[str, Any]) -> str:
+        """The lane that a request names by its header or cookie, "" for none."""
+        return next((lane.name for lane in self._lanes if lane.asked_for(environ)), "")
+
     def choose(self, environ: dict[str, Any]) -> str:
         """The lane of a request, "" for none."""
-        for lane in self._lanes:
-            if lane.asked_for(environ):
-                return lane.name
+        named = self.named(environ)
+        if named:
+            return named
         chance, begin = random.random(), 0.0
         for lane in self._lanes:
             if lane.weight and begin <= lane.place(environ, chance) < begin + lane.weight:

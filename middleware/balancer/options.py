@@ -14,8 +14,9 @@ from typing import Any
 from wsgikit.client import ClientSettings, GatewaySettings, TlsSettings
 from wsgikit.errors import ConfigError, Mistakes, all_of
 from wsgikit.loader import nearest
-from wsgikit.middleware.amounts import seconds, table_of, whole
+from wsgikit.middleware.amounts import seconds, size, table_of, values_of, whole
 from wsgikit.middleware.forward_settings import ForwardSettings, forward_settings
+from wsgikit.wire.http11 import DEFAULT_LIMITS, Limits
 
 _TIMES = (
     "connect_timeout", "tls_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "continue_timeout",
@@ -23,6 +24,7 @@ _TIMES = (
 )  # fmt: skip
 _COUNTS = ("max_idle", "max_requests")
 _TLS = tuple(field.name for field in fields(TlsSettings))
+_LIMITS = ("fields", "field", "head", "chunk_line", "trailer")
 _GATEWAY = tuple(field.name for field in fields(GatewaySettings))
 
 
@@ -32,7 +34,7 @@ def forward_names() -> tuple[str, ...]:
     return tuple(inspect.signature(forward_settings).parameters)
 
 
-CLIENT_NAMES = (*_TIMES, *_COUNTS, "tls", "gateway")
+CLIENT_NAMES = (*_TIMES, *_COUNTS, "limits", "tls", "gateway")
 
 
 def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -67,8 +69,8 @@ def client_settings(options: Mapping[str, Any]) -> ClientSettings:
 def _checked(name: str, value: Any) -> Any:
     if name in _COUNTS:
         return whole(value, name, 0)
-    if name in ("tls", "gateway"):
-        return _tls(value) if name == "tls" else _gateway(value)
+    if name in _TABLES:
+        return _TABLES[name](value)
     # a timeout of nothing would end everything before it begins; only the total may be off
     return seconds(value, name, least=0.0 if name in ("total_timeout", "keep_alive") else 0.001)
 
@@ -99,6 +101,21 @@ def _gateway(value: Any) -> Any:
             mistakes.found.append(ConfigError(f"gateway.{name} = {inner!r}: {what}", (name,)))
     mistakes.stop()
     return GatewaySettings(**value)
+
+
+def _limits(value: Any) -> Any:
+    """Those of a response; the others of `Limits` are about requests."""
+    if isinstance(value, Limits):
+        return value
+    return Limits(**values_of(value, "limits", **{name: partial(_limit, name, value) for name in _LIMITS}))
+
+
+def _limit(name: str, table: Mapping[str, Any]) -> int:
+    given = table.get(name, getattr(DEFAULT_LIMITS, name))
+    return whole(given, "limits.fields", 1) if name == "fields" else size(given, f"limits.{name}", least=64)
+
+
+_TABLES = {"limits": _limits, "tls": _tls, "gateway": _gateway}
 
 
 def _are_texts(params: Mapping[Any, Any]) -> bool:

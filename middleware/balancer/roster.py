@@ -8,7 +8,7 @@ Must not know algorithms or connections.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from math import inf
 from time import monotonic
 
@@ -101,6 +101,21 @@ class Roster:
         fit, until = self._look(lane, now)
         kept[lane] = fit, until
         return fit
+
+    def others(self, lane: str, asked: Collection[Endpoint]) -> Fit:
+        """Who may have a request of this lane that `asked` have failed, () for nobody: the others that are fit, then
+        backups, then the other lanes, although nobody has found out yet that those before them are down."""
+        fit = tuple(endpoint for endpoint in self.fit(lane) if endpoint not in asked)
+        if fit:
+            return fit
+        now = self._clock()
+        left = [each for each in self.endpoints if each not in asked and not each.spec.drain and each.up(now)]
+        for mine in (True, False):
+            group = [endpoint for endpoint in left if (endpoint.spec.lane == lane) is mine]
+            primaries = [endpoint for endpoint in group if not endpoint.spec.backup]
+            if group:
+                return tuple(primaries or group)
+        return ()
 
     def _look(self, lane: str, now: float) -> tuple[Fit, float]:
         until = inf

@@ -153,9 +153,14 @@ class Upstream:
         if self.sticky is not None and not asked:
             token = self.sticky.wanted(call.environ)
             known = self.roster.find(self.sticky.token, token) if token else None
-            if known is not None and self._enter((known,), call.environ) is not None:
+            if known is not None and self._may_stick(known, call) and self._enter((known,), call.environ) is not None:
                 return known
         return self.choose(call.environ, asked)
+
+    def _may_stick(self, known: Endpoint, call: Call) -> bool:
+        """Whether the request may go where its client has been: a lane that it names is what it wants now."""
+        lane = self.lanes.named(call.environ) if self.lanes is not None else ""
+        return not lane or known.spec.lane == lane or known in self.roster.fit(lane)
 
     def _cookie(self, call: Call, endpoint: Endpoint) -> str:
         """The Set-Cookie by which the client will stick to the endpoint, "" where it does already."""
@@ -166,10 +171,9 @@ class Upstream:
 
     def choose(self, environ: dict[str, Any], asked: list[Endpoint]) -> Endpoint | None:
         lane = self.lanes.choose(environ) if self.lanes is not None else ""
-        fit = self.roster.fit(lane)
-        if asked:
-            # somebody else, where there is somebody else
-            fit = tuple(endpoint for endpoint in fit if endpoint not in asked) or fit
+        # somebody else, where there is somebody else
+        fit = self.roster.others(lane, asked) if asked else ()
+        fit = fit or self.roster.fit(lane)
         return self._enter(fit, environ) if fit else None
 
     def _enter(self, fit: Fit, environ: dict[str, Any]) -> Endpoint | None:
@@ -233,7 +237,7 @@ class Upstream:
         if error.phase in _NOTHING_SENT:
             # The endpoint has had no work from it, so that the next one gets no more than its share: no budget.
             # Who cannot be connected to will not be in a millisecond, and the client waits all the while.
-            return "connect" in retry.on and any(other not in asked for other in self.roster.endpoints)
+            return "connect" in retry.on and bool(self.roster.others("", asked))
         kind = "timeout" if isinstance(error, UpstreamTimeout) else "reset"
         return call.idempotent and kind in retry.on and self._budget.take()
 

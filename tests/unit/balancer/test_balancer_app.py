@@ -368,6 +368,67 @@ def test_a_lane_of_which_nobody_is_up_gives_its_requests_to_the_rest(play, balan
     assert set(bodies(app, 20, **asked)) == {b"main", b"canary"}  # panic: all of them
 
 
+def test_who_cannot_be_connected_to_is_followed_by_backups_and_by_other_lanes(play, balancing, caplog) -> None:
+    """Before anybody has found out that it is down: no client is to see that it is."""
+    (up,) = play(named(b"up"))
+    lanes = {"canary": {"header": "X-Canary: yes"}}
+    for endpoints, options, environ in (
+        ([refused(), f"{up.url} backup"], {}, {}),
+        ([up.url, f"{refused()} lane=canary"], {"lanes": lanes}, {"HTTP_X_CANARY": "yes"}),
+        ([refused(), f"{up.url} lane=canary"], {"lanes": lanes}, {}),
+    ):
+        caplog.clear()
+        app = balancing(endpoints, eject={"failures": 0}, **options)
+        assert bodies(app, 3, POST, **environ) == {b"up": 3}
+        assert len([record for record in caplog.records if "phase connect" in record.message]) == 3
+
+
+def test_who_names_a_lane_gets_there_wherever_the_client_has_been(play, balancing) -> None:
+    old, new = play(named(b"old"), named(b"new"))
+    lanes = {"canary": {"weight": 0.0, "header": "X-Canary: yes"}}
+    app = balancing([old.url, f"{new.url} lane=canary"], lanes=lanes, sticky={"secret": SECRET})
+    cookie = (call(app, environ_of(b"/")).get("Set-Cookie") or "").partition(";")[0]
+    asked = {"HTTP_COOKIE": cookie, "HTTP_X_CANARY": "yes"}
+    named_it = call(app, environ_of(b"/", **asked))
+    assert named_it.body == b"new"
+    there = (named_it.get("Set-Cookie") or "").partition(";")[0]
+    assert bodies(app, 3, HTTP_COOKIE=there) == {b"new": 3}  # it stays, as its session does
+    app.upstream.board.eject(app.endpoints[1], "connect", 60, 60, 2)
+    app.upstream.roster.changed()
+    assert call(app, environ_of(b"/", **asked)).get("Set-Cookie") is None  # back home, where its cookie leads
+
+
+def test_the_size_of_an_answers_head_is_an_option(play, balancing) -> None:
+    large = b"HTTP/1.1 200 OK\r\nX-Policy: %b\r\n%bContent-Length: 2\r\n\r\nok" % (
+        b"p" * 20_000,
+        b"X-Many: 1\r\n" * 200,
+    )
+    (up,) = play(answering(large))
+    assert call(balancing([up]), environ_of(b"/")).code == 502
+    assert call(balancing([up], limits={"field": "32KiB", "fields": 300}), environ_of(b"/")).body == b"ok"
+    with pytest.raises(ConfigError, match=r"limits: unknown key 'feilds'.*'fields'"):
+        Balancer([up.url], limits={"feilds": 300})
+    with pytest.raises(ConfigError, match=r"limits\.head = 'big'"):
+        Balancer([up.url], limits={"head": "big"})
+
+
+def test_every_failure_is_logged_with_endpoint_phase_and_attempt(play, balancing, caplog) -> None:
+    def cut(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome")
+
+    (up,) = play(cut)
+    app = balancing([refused(), f"{up.url} backup"], name="shop")
+    with pytest.raises(Disconnected):
+        call(app, environ_of(b"/x"))
+    begin = "GET /x: upstream shop, endpoint"
+    assert caplog.records[0].message.startswith(begin)
+    assert caplog.records[-1].message.startswith(f"{begin} {up.url}, phase body, attempt 2: incomplete-body")
+    nobody = balancing([f"{up.url} drain"], name="closed", panic=0)
+    assert call(nobody, environ_of(b"/x")).code == 503
+    assert caplog.records[-1].message == "GET /x: upstream closed, phase choose: no endpoint is there"
+
+
 def test_an_open_breaker_answers_at_once_for_all_workers(play, balancing) -> None:
     (up,) = play(drop)
     options = {"name": "shop", "breaker": {"requests": 5, "open": 60}, "retry": {"attempts": 1}}
