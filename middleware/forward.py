@@ -86,7 +86,7 @@ if TYPE_CHECKING:
 
     from wsgikit.middleware.balancer import Balancer
 
-__all__ = ["Forward", "Gateway"]
+__all__ = ["Forward", "Gateway", "refuse"]
 
 log = logging.getLogger("wsgikit.forward")
 
@@ -111,7 +111,7 @@ class Gateway:
         try:
             call = Call(environ, self.settings)
         except LengthRequired:
-            return _refuse(environ, start_response, 411)
+            return refuse(environ, start_response, 411)
         hints = environ.get("wsgi.early_hints")
         if hints is not None:
             call.early = partial(_hint, hints)
@@ -191,7 +191,7 @@ class Gateway:
         if error.status == 503:
             log.warning("%s: upstream %s, phase %s: %s", _line(environ), error.endpoint, error.phase, error.detail)
         retry_after = getattr(error, "retry_after", 1.0)
-        return _refuse(environ, start_response, error.status, retry_after, exc_info)
+        return refuse(environ, start_response, error.status, retry_after, exc_info)
 
     # Upgrade
 
@@ -200,7 +200,7 @@ class Gateway:
             reply.response.close()
             reply.end()
             log.warning("%s: %d connections are upgraded already", _line(environ), self.settings.upgrades)
-            return _refuse(environ, start_response, 503)
+            return refuse(environ, start_response, 503)
         try:
             return self._tunnel(environ, environ["wsgikit.takeover"], reply)
         finally:
@@ -279,7 +279,7 @@ def _line(environ: WSGIEnvironment) -> str:
     return f"{environ['REQUEST_METHOD']} {ascii(path)[1:-1]}"
 
 
-def _refuse(
+def refuse(
     environ: WSGIEnvironment,
     start_response: StartResponse,
     code: int,

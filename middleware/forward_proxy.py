@@ -43,9 +43,10 @@ from typing import TYPE_CHECKING, Any
 from wsgikit.client import Client, ClientSettings, Origin, Response
 from wsgikit.errors import ConfigError, UpstreamError
 from wsgikit.middleware.amounts import Amount, address, networks, seconds, texts, whole, within
-from wsgikit.middleware.answer import answer, page, send
+from wsgikit.middleware.answer import answer
 from wsgikit.middleware.balancer.options import client_settings
-from wsgikit.middleware.forward import Gateway
+from wsgikit.middleware.balancer.upstream import Unavailable
+from wsgikit.middleware.forward import Gateway, refuse
 from wsgikit.middleware.forward_settings import forward_settings
 from wsgikit.middleware.forward_upgrade import Tunnel
 from wsgikit.middleware.router.target import raw_target
@@ -64,6 +65,8 @@ _PLACE = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 _ABSOLUTE = re.compile(r"http://([^/?#]*)", re.IGNORECASE)
 # RFC 6052: what stands in the last 32 bits is an IPv4 address
 _NAT64 = IPv6Network("64:ff9b::/96")
+# The private addresses before fc00::/7 (RFC 3879), which `is_global` takes for public.
+_SITE_LOCAL = IPv6Network("fec0::/10")
 
 
 class Forbidden(Exception):
@@ -137,7 +140,7 @@ class Destinations:
 
 def is_public(found: IPv4Address | IPv6Address) -> bool:
     """Whether an address is one of the Internet's: not private, loopback, link-local, shared, reserved, multicast."""
-    return found.is_global and not found.is_multicast and not found.is_reserved
+    return found.is_global and not (found.is_multicast or found.is_reserved or found in _SITE_LOCAL)
 
 
 def embedded(found: IPv4Address | IPv6Address) -> list[IPv4Address]:
@@ -200,20 +203,17 @@ class ForwardProxy:
         start_response: StartResponse,
         serve: Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]],
     ) -> Iterable[bytes]:
-        target = ascii(raw_target(environ))[1:-1]
         try:
             if not within(address(environ.get("REMOTE_ADDR", "")), self._clients):
                 raise Forbidden("this client may not use the proxy")
             return serve(environ, start_response)
         except Forbidden as error:
             peer = environ.get("REMOTE_ADDR", "")
-            log.warning("proxy: %s %s from %s: %s", environ["REQUEST_METHOD"], target, peer, error)
+            log.warning("proxy: %s %s from %s: %s", environ["REQUEST_METHOD"], _target(environ), peer, error)
             return answer(environ, start_response, 403, "This proxy does not go there.")
         except UpstreamError as error:
-            log.warning("proxy: %s %s: phase %s: %s", environ["REQUEST_METHOD"], target, error.phase, error.detail)
-            status = {502: "502 Bad Gateway", 503: "503 Service Unavailable", 504: "504 Gateway Timeout"}[error.status]
-            media, body = page(environ, status)
-            return send(environ, start_response, status, [("Content-Type", media)], body)
+            _note(environ, error)
+            return refuse(environ, start_response, error.status)
 
     def _fetch(self, authority: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         place = self._destinations.find(authority, 80, self._ports)
@@ -224,7 +224,7 @@ class ForwardProxy:
         if takeover is None:
             raise Forbidden("the listener does not allow takeover")
         if not self._places.acquire(blocking=False):
-            raise UpstreamError("proxy", "choose", "too many tunnels")
+            raise Unavailable("proxy", "too many tunnels", 1.0)
         try:
             place = self._destinations.find(raw_target(environ), 0, self._connect_ports)
             gone = environ.get("wsgikit.client_gone")
@@ -239,6 +239,17 @@ class ForwardProxy:
             self._places.release()
 
 
+def _target(environ: WSGIEnvironment) -> str:
+    return ascii(raw_target(environ))[1:-1]
+
+
+def _note(environ: WSGIEnvironment, error: UpstreamError) -> None:
+    log.warning(
+        "proxy: %s %s: endpoint %s, phase %s, attempt 1: %s",
+        environ["REQUEST_METHOD"], _target(environ), error.endpoint, error.phase, error.detail,
+    )  # fmt: skip
+
+
 class _Direct:
     """What a Gateway asks: here, the one place that the client has named."""
 
@@ -249,7 +260,11 @@ class _Direct:
         self._client = Client(place.origin, settings)
 
     def send(self, call: Call) -> _Reply:
-        return _Reply(self._place, self._client.send(call.request(self._place.origin)))
+        try:
+            return _Reply(self._place, self._client.send(call.request(self._place.origin)))
+        except UpstreamError as error:
+            _note(call.environ, error)
+            raise
 
     def serves(self, endpoint: object) -> bool:
         return True

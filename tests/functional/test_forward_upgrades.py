@@ -282,6 +282,29 @@ def shared_proxy() -> Iterator[ServerProcess]:
         yield server
 
 
+def test_failures_and_a_full_house_are_told_and_logged() -> None:
+    def silent(peer: Peer) -> None:
+        peer.read_request()
+        peer.left(10)
+
+    with (
+        ScriptedUpstream(silent) as upstream,
+        proxying(upstream.port, tunnels=1, first_byte_timeout=0.1) as server,
+        RawClient(server.address) as client,
+        RawClient(server.address) as other,
+    ):
+        place = b"localhost:%d" % upstream.port
+        client.send(b"CONNECT " + place + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.read_until(b"\r\n\r\n")
+        other.send(b"CONNECT " + place + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        full = other.read_response("GET")
+        assert (full.status, full.get("Retry-After")) == (503, b"1")
+        other.send(b"GET http://" + place + b"/x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert other.read_response().status == 504
+        server.wait_for_output("phase choose, attempt 1: too many tunnels")
+        server.wait_for_output(f"endpoint http://localhost:{upstream.port}, phase head, attempt 1: nothing within")
+
+
 def test_strangers_may_not_use_it() -> None:
     with ScriptedUpstream(answering(ok())) as upstream, proxying(upstream.port, clients=["10.0.0.0/8"]) as server:
         with RawClient(server.address) as client:
@@ -296,7 +319,7 @@ def test_strangers_may_not_use_it() -> None:
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
         "255.255.255.255", "192.0.0.1", "198.18.0.1", "240.0.0.1", "::1", "::", "fe80::1", "fc00::1", "ff02::1",
         "::ffff:10.0.0.1", "::ffff:127.0.0.1", "2002:7f00:1::", "2002:a00:1::1", "64:ff9b::a00:1", "64:ff9b::7f00:1",
-        "2001:0:a00:1::1", "fd00:ec2::254",
+        "2001:0:a00:1::1", "fd00:ec2::254", "fec0::1",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_public(text: str) -> None:
