@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from io import BytesIO
 
 from wsgikit.middleware.xslt.failures import SourceError, TooLarge
 
@@ -26,7 +27,7 @@ def _libraries() -> frozenset[str]:
         # brotli below 1.2 cannot be told to stop
         if hasattr(brotli.Decompressor, "can_accept_more_data"):
             found.add("br")
-    if find_spec("zstandard"):
+    if find_spec("_zstd") or find_spec("zstandard"):
         found.add("zstd")
     return frozenset(found)
 
@@ -109,15 +110,44 @@ def _brotli(data: bytes, most: int) -> bytes:
     return b"".join(pieces)
 
 
+# log2 of what a frame may ask of our memory: 128 MiB (RFC 8878 3.1.1.1.2)
+_WINDOW = 27
+
+
 def _zstd(data: bytes, most: int) -> bytes:
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:  # Python below 3.14
+        return _zstandard(data, most)
+    try:
+        with zstd.ZstdFile(BytesIO(data), options={zstd.DecompressionParameter.window_log_max: _WINDOW}) as file:
+            found: bytes = file.read(most)
+            return found
+    except zstd.ZstdError as error:
+        raise ValueError(str(error)) from None
+
+
+def _zstandard(data: bytes, most: int) -> bytes:
     import zstandard
 
+    frames = zstandard.ZstdDecompressor(max_window_size=1 << _WINDOW)
+    pieces = []
+    size = at = 0
     try:
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(data, read_across_frames=True) as reader:
-            found: bytes = reader.read(most)
-            return found
+        while at < len(data) and size < most:  # a body may have several
+            stream = frames.decompressobj()
+            while not stream.eof and size < most:
+                if at >= len(data):
+                    raise EOFError("it ends too early")
+                # It cannot be told to stop, and one byte may become 32 KiB (RFC 8878 3.1.1.2.2).
+                part = data[at : at + max(64, (most - size) >> 15)]
+                piece = stream.decompress(part)
+                at += len(part) - len(stream.unused_data)
+                pieces.append(piece)
+                size += len(piece)
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from None
+    return b"".join(pieces)
 
 
 _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {

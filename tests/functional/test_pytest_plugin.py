@@ -101,7 +101,7 @@ from django.test import LiveServerTestCase
 from django.urls import path
 
 def page(request):
-    return HttpResponse("hello", headers={"X-Odd": "a\\x7fb"} if "bad" in request.path else {})
+    return HttpResponse("hello", headers={"X(Odd": "b"} if "bad" in request.path else {})
 
 urlpatterns = [path("good/", page), path("bad/", page)]
 

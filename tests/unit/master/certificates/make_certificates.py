@@ -28,12 +28,20 @@ def certificate(name, key, issuer_name, issuer_key, names=()):
         .not_valid_before(FROM)
         .not_valid_after(UNTIL)
         .add_extension(x509.BasicConstraints(ca=not names, path_length=None), critical=True)
+        .add_extension(usage(authority=not names), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
+
+
+def usage(authority):
+    """Python 3.13 asks for it in an authority's certificate (RFC 5280 4.2.1.3)."""
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    never = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
+    return x509.KeyUsage(digital_signature=True, key_cert_sign=authority, crl_sign=authority, **never)
 
 
 def write_key(file, key, encryption=None):
