@@ -64,8 +64,10 @@ _OF_FIXED_NAMES = frozenset(
         " value-of variable when with-param",
     )
 )
-_CALL = re.compile(r"([^\W\d][\w.-]*):([^\W\d][\w.-]*)\s*\(")
-_BRINGS_NAMES = re.compile(r":[^\W\d][\w.-]*\s*\(|document\s*\(")
+# Not \w: a middle dot or a combining mark can be part of a name as well (XML 1.0, 2.3)
+_NAME = r"[^\x00-@\[-^`{-\x7f][^\x00-,/:-@\[-^`{-\x7f]*"
+_CALL = re.compile(rf"({_NAME}):({_NAME})\s*\(")
+_BRINGS_NAMES = re.compile(rf":{_NAME}\s*\(|document\s*\(")
 # what gives another result at another time: a result made with it must not be kept
 _VOLATILE = re.compile(
     r"(?:current-(?:dateTime|date|time)|random-number-generator|:random|"
@@ -159,10 +161,13 @@ class _Scanner:
             for prefix, name in _CALL.findall(text):
                 self._function(element, prefix, name)
 
-    def _function(self, element: Any, prefix: str, name: str) -> None:
-        namespace = element.nsmap.get(prefix)
-        if namespace is None:
-            return
+    def _function(self, element: Any, written: str, name: str) -> None:
+        for prefix, namespace in element.nsmap.items():
+            # "3e--p:f()" is a subtraction for libxml2: what stands before a hyphen need not belong to the prefix
+            if prefix and (written == prefix or written.endswith("-" + prefix)):
+                self._function_of(element, namespace, prefix, name)
+
+    def _function_of(self, element: Any, namespace: str, prefix: str, name: str) -> None:
         known = FUNCTIONS.get(namespace)
         word = known.get(name) if isinstance(known, dict) else known
         if word is None:

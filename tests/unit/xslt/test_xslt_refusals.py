@@ -12,6 +12,7 @@ from lxml import etree
 from wsgikit.errors import ConfigError
 from wsgikit.middleware.xslt.failures import Refused, SheetError, SourceError, TooLarge, TransformError
 from wsgikit.middleware.xslt.policy import policy_from
+from wsgikit.middleware.xslt.scan import XSL
 from wsgikit.middleware.xslt.space import Folders, file_uri
 
 SECRETS = (b"the secret", b"root:")
@@ -271,6 +272,29 @@ def test_functions_that_a_program_registered_are_refused(bench: Any) -> None:
         assert b"the secret" in bytes(unguarded(bench.put("extension.xsl")))
         assert refused(bench, "extension.xsl").reason == "extensions"
         assert b"the secret" in bench.run(bench.put("extension.xsl"), b"<page/>", "extensions").body
+    finally:
+        del functions["secret"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "call"),
+    [
+        ("p\u00b7", "p\u00b7:secret()"),
+        ("pe\u0301", "pe\u0301:secret()"),
+        ("p", "3e--p:secret()"),
+        ("p", "..-p:secret ()"),
+    ],
+)
+def test_a_call_is_seen_whatever_its_prefix_looks_like(bench: Any, prefix: str, call: str) -> None:
+    functions = etree.FunctionNamespace("urn:a-program-has-registered")
+    functions["secret"] = lambda context: "the secret"
+    head = f'<xsl:stylesheet version="1.0" xmlns:xsl="{XSL}" xmlns:{prefix}="urn:a-program-has-registered">'
+    path = bench.sheet(f'<xsl:template match="/"><o><xsl:value-of select="{call}"/></o></xsl:template>', head=head)
+    try:
+        assert etree.XSLT(etree.parse(path))(etree.XML("<a/>")) is not None, "the engine takes it for a call"
+        with pytest.raises(Refused) as caught:
+            bench.run(path)
+        assert caught.value.reason == "extensions"
     finally:
         del functions["secret"]
 
