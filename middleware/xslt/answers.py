@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Failures", "request_id"]
 
 # "404 Not found": a stylesheet may choose any error, as nobody expects a redirect or a success from a failure
-_STATUS = re.compile(r"([45][0-9]{2})(?:[ \t]+(.*))?", re.DOTALL)
+_STATUS = re.compile(r"([45][0-9]{2})(?:\s+(.*))?", re.DOTALL)
+# a document can have a part in what is logged, and must not write lines of its own
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _OF_THE_SOURCE = frozenset(("max_input", "max_ratio", "max_nodes", "max_depth"))
 
 
@@ -69,7 +71,8 @@ class Failures:
         return Answer(status, headers, body)
 
     def _log(self, level: int, error: XsltError, environ: WSGIEnvironment) -> None:
-        self.logger.log(level, "%s: %s%s", _request(environ), error.whole, _suffix(environ))
+        text = _CONTROLS.sub(" ", error.whole)
+        self.logger.log(level, "%s: %s%s", _request(environ), text, _suffix(environ))
 
     def messages(self, texts: Iterable[str], environ: WSGIEnvironment) -> None:
         """Log what xsl:message said."""

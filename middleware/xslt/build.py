@@ -130,6 +130,9 @@ def workshop_from(options: Options, settings: Settings) -> Workshop:
     """The parts that a middleware keeps, with all configured stylesheets compiled. Raises ConfigError."""
     policy = policy_of(options, settings)
     engine = engine_from(options, policy)
+    _check_isolation(options)
+    if engine.name == "lxml":
+        _check_expressions(settings)
     logger = settings.failures.logger
     check = seconds(options["check"], "check")
     sheets = Sheets(engine, check=check, most=whole(options["sheets"], "sheets", 1), logger=logger)
@@ -151,6 +154,28 @@ def workshop_from(options: Options, settings: Settings) -> Workshop:
     if close is not None:
         close()  # these processes are the master's, should it fork now
     return workshop
+
+
+def _check_isolation(options: Options) -> None:
+    """Nobody must believe in a limit that does not hold."""
+    for name, usual in (("deadline", "10s"), ("memory", "512MiB"), ("processes", 2)):
+        if options[name] != usual and not options["isolate"]:
+            raise ConfigError(
+                f"{name} = {options[name]!r} is for isolate = true; inside the worker there is no such limit"
+            )
+
+
+def _check_expressions(settings: Settings) -> None:
+    from lxml import etree
+
+    templates = {*settings.parameters, *(template for rule in settings.rules for template in rule.parameters)}
+    for template in templates:
+        if template.source == "xpath":
+            try:
+                etree.XPath(template.key)
+            except etree.XPathSyntaxError as error:
+                text = f"params.{template.name}.xpath = {template.key!r} is not XPath 1.0: {error}"
+                raise ConfigError(text) from None
 
 
 def _tell(sheet: Stylesheet, engine: Engine, logger: logging.Logger) -> None:

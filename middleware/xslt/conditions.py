@@ -121,16 +121,18 @@ class Conditions:
         if not etag and len(self._asked) == 1:
             found = next(iter(self._asked.values()))
         chain = found[1] if found is not None else self._since
+        exchange = self._exchange
+        if exchange.may_concern():
+            # the same as with a 200, whether the client's copy is the document or the result (RFC 9110 15.4.5)
+            for name in exchange.varies(exchange.rules, exchange.wish.negotiable and exchange.kind != "text/html"):
+                response.vary_on(name)
         if chain is None:
             return
-        exchange = self._exchange
         templates: tuple[Template, ...] = exchange.templates_of(chain)[0]
         tag = found[0] if found is not None else ""
         if not tag and etag:
             tag = tags.make(etag, "", chain.digest, digest(values(templates, exchange.client)))
         set_validators(response, SourceHead(response), chain, templates, tag)
-        for name in exchange.varies(templates):
-            response.vary_on(name)
 
 
 def _opaque(tag: str) -> str:

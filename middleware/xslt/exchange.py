@@ -6,7 +6,7 @@ response is transformed at all. The body is `work`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -114,7 +114,7 @@ class Exchange:
 
     def _request(self) -> WSGIEnvironment:
         environ = dict(self.client)
-        if ("HTTP_RANGE" in environ or "HTTP_IF_RANGE" in environ) and self._may_concern():
+        if ("HTTP_RANGE" in environ or "HTTP_IF_RANGE" in environ) and self.may_concern():
             # a range of the source is no range of the result
             drop_fields(environ, ("Range", "If-Range"))
         if "HTTP_ACCEPT_ENCODING" in environ and self.kind != "":
@@ -127,7 +127,7 @@ class Exchange:
             self._conditions.translate(environ)
         return environ
 
-    def _may_concern(self) -> bool:
+    def may_concern(self) -> bool:
         """Whether one has to expect a document that is transformed; films keep their ranges."""
         if self.kind is not None:
             return self.kind != ""
@@ -147,9 +147,11 @@ class Exchange:
         if response.status[:3] == "304" and self.reading and self._conditions is not None:
             self._conditions.answered(response)
 
-    def varies(self, templates: Iterable[Template]) -> tuple[str, ...]:
-        """The request fields that the choice and the result depend on."""
-        return (*(("Accept",) if self.wish.negotiable else ()), *varies_on(templates))
+    def varies(self, rules: Sequence[Rule], negotiable: bool) -> tuple[str, ...]:
+        """The request fields that the choice and the result depend on, whichever of the rules it will be."""
+        followed = self.settings.parameters if self.settings.follow is not None else ()
+        names = [*varies_on(followed), *(name for rule in rules for name in rule.varies)]
+        return ("Accept", *names) if negotiable else tuple(names)
 
     def _body(self, response: Response) -> Transform | None:
         self._collecting = self._replacing = False
@@ -176,8 +178,7 @@ class Exchange:
         media = source.media
         result = expected.output.media_for() if expected is not None else "text/html"
         negotiable = self.wish.negotiable and media != "text/html"
-        depends = tuple(name for rule in rules for name in rule.varies) if rules else ()
-        source.vary_on(("Accept", *depends) if negotiable else depends)
+        source.vary_on(self.varies(rules, negotiable))
         if self.wish.wants_source(media, result):
             response.headers[:] = source.headers
             return None

@@ -178,7 +178,7 @@ class _Pool:
             raise Deadline(f"no process was free within {self._isolation.seconds:g} s")
         process = None
         try:
-            process = self._idle.pop() if self._idle else _Process(self._settings, self._largest)
+            process = self._living() or _Process(self._settings, self._largest)
             # starting one is not the stylesheet's time
             until = max(until, time.monotonic() + self._isolation.seconds) if process.runs == 0 else until
             yield process, until
@@ -196,6 +196,15 @@ class _Pool:
                 else:
                     process.end()
             self._free.release()
+
+    def _living(self) -> _Process | None:
+        """One that waits for work, and has not been ended meanwhile by somebody, such as a kernel short of memory."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.is_there():
+                return process
+            process.end()
+        return None
 
     def close(self) -> None:
         self._closer()
@@ -231,6 +240,10 @@ class _Process:
             self.end()
             raise
 
+    def is_there(self) -> bool:
+        """Whether it is still running."""
+        return self._child.poll() is None
+
     def ask(
         self, head: dict[str, Any], blobs: Sequence[bytes], until: float, serving: _Serving
     ) -> tuple[dict[str, Any], list[bytes]]:
@@ -259,7 +272,7 @@ class _Process:
         poll.register(fd, event)
         left = self._until - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
-            raise Deadline("it took too long and was stopped")
+            raise Deadline("it took longer than `deadline` permits and was stopped")
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)

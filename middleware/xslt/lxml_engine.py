@@ -88,13 +88,17 @@ class LxmlEngine:
         messages: list[str] = []
         documents: list[Dependency] = []
         try:
-            for sheet in chain:
+            for number, sheet in enumerate(chain, 1):
                 if not isinstance(sheet, LxmlStylesheet):
                     raise TypeError(f"{sheet!r} is of another engine")
                 copy = sheet.take()
                 try:
                     tree = copy.run(tree, parameters, messages, documents)
-                    body = copy.written(tree) if sheet is chain[-1] else b""
+                    if number == len(chain):
+                        body = copy.written(tree)
+                    elif tree.getroot() is None:
+                        text = "the result has no element, so that there is nothing for the next stylesheet"
+                        raise TransformError(text, Place(shown(sheet.bundle.uri)))
                 finally:
                     sheet.give(copy)
         except XsltError as error:
@@ -209,21 +213,32 @@ class _Copy:
         self._running, self._reader.failed, self.documents = True, None, documents
         try:
             result = self._transform(tree, **values)
-        except XsltError:
-            raise
+        except XsltError as error:
+            raise self._placed(error) from None
         except etree.LxmlError as error:
             log = read_log(self._transform.error_log)
             messages += log.messages
-            raise self._reader.failed or log.run_error(self._sheet.bundle.uri, str(error)) from None
+            raise self._unread() or log.run_error(self._sheet.bundle.uri, str(error)) from None
         finally:
             self._running = False
         log = read_log(self._transform.error_log)
         messages += log.messages
-        if self._reader.failed is not None:
-            raise self._reader.failed
+        unread = self._unread()
+        if unread is not None:
+            raise unread
         if log.troubles:
             self._check_unknown()
         return result
+
+    def _unread(self) -> XsltError | None:
+        """What was refused to document()."""
+        return self._placed(self._reader.failed) if self._reader.failed is not None else None
+
+    def _placed(self, error: XsltError) -> XsltError:
+        """With the stylesheet that asked, where the error has no place; libxslt does not tell its line then."""
+        if not error.place.file:
+            error.place = Place(shown(self._sheet.bundle.uri))
+        return error
 
     def _check_unknown(self) -> None:
         """libxslt leaves an instruction out that it does not know, and goes on, with an error that has no text."""

@@ -37,7 +37,9 @@ class Log(NamedTuple):
     def sheet_error(self, uri: str) -> SheetError:
         """Why a stylesheet did not compile: the first trouble, as the rest mostly follows from it."""
         trouble = self._first(uri)
-        return SheetError(trouble.text or "cannot be compiled", trouble.place)
+        # a trouble without a line looks like a message, but nothing has run yet
+        text = trouble.text or " ".join(self.messages) or "cannot be compiled"
+        return SheetError(text, trouble.place)
 
     def run_error(self, uri: str, fallback: str) -> XsltError:
         """Why a run failed."""

@@ -92,19 +92,21 @@ def _quality(accept: str, media: str) -> float:
     if not accept:
         return 1.0
     if media in _XML:
-        # RFC 7303 9.2: the two are the same
-        return max(_weight(accept, same) for same in _XML)
-    return _weight(accept, media)
+        # RFC 7303 9.2: the two are the same; a range that only covers the other does not outdo one that names this
+        return max(_ranked(accept, same) for same in _XML)[1]
+    return _ranked(accept, media)[1]
 
 
-def _weight(accept: str, media: str) -> float:
+def _ranked(accept: str, media: str) -> tuple[int, float]:
+    """How specific the range is that covers a type, 0 for none, and its weight."""
     kind = media.partition("/")[0] + "/*"
     found: dict[int, float] = {}
     for name, weight in _ranges(accept):
         rank = 3 if name == media else 2 if name == kind else 1 if name == "*/*" else 0
         if rank and weight > found.get(rank, -1):
             found[rank] = weight
-    return found[max(found)] if found else 0.0
+    rank = max(found, default=0)
+    return rank, found.get(rank, 0.0)
 
 
 @lru_cache(maxsize=500)

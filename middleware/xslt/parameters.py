@@ -81,9 +81,12 @@ def _text(template: Template, environ: Mapping[str, Any], query: Mapping[str, li
     value = environ.get(environ_key(template.key) if template.source == "header" else template.key)
     if value is None:
         return template.default
-    text = str(value)
+    return _utf_8(str(value))
+
+
+def _utf_8(text: str) -> str:
+    """What comes from the request is UTF-8 in Latin-1's clothes (PEP 3333, "Unicode Issues")."""
     try:
-        # what comes from the request is UTF-8 in Latin-1's clothes (PEP 3333, "Unicode Issues")
         return text.encode("latin-1").decode("utf-8", "replace")
     except UnicodeEncodeError:
         return text
@@ -93,7 +96,7 @@ def _query(text: str) -> Mapping[str, list[str]]:
     from urllib.parse import parse_qs
 
     try:
-        return parse_qs(text.encode("latin-1").decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
+        return parse_qs(_utf_8(text), keep_blank_values=True, max_num_fields=1000)
     except ValueError:  # more fields than anybody means
         return {}
 

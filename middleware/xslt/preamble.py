@@ -16,7 +16,8 @@ _PIECE = 1 << 16
 _MARKS = (b"\xfe\xff", b"\xff\xfe")
 _EBCDIC = bytes((0x4C, 0x6F, 0xA7, 0x94))  # "<?xm" (XML 1.0, appendix F.1)
 _PSEUDO = re.compile(r"""([A-Za-z_][\w.-]*)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
-_PREDEFINED = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&"}
+_PREDEFINED = {"lt": "<", "gt": ">", "quot": '"', "apos": "'", "amp": "&"}
+_REFERENCE = re.compile(r"&(?:(lt|gt|quot|apos|amp)|#([0-9]{1,7})|#x([0-9A-Fa-f]{1,6}));")
 
 
 class Preamble(NamedTuple):
@@ -84,8 +85,11 @@ def pseudo_attributes(text: str) -> dict[str, str]:
     """`href="a.xsl" type="text/xsl"` as a dict (W3C "Associating Style Sheets with XML documents", section 3)."""
     found = {}
     for name, double, single in _PSEUDO.findall(text):
-        value = double or single
-        for entity, char in _PREDEFINED.items():
-            value = value.replace(entity, char)
-        found[name] = value
+        found[name] = _REFERENCE.sub(_character, double or single)
     return found
+
+
+def _character(match: re.Match[str]) -> str:
+    entity, decimal, hexadecimal = match.groups()
+    number = int(decimal) if decimal else int(hexadecimal, 16) if hexadecimal else 0
+    return _PREDEFINED.get(entity) or (chr(number) if number < 0xD800 or 0xE000 <= number < 0x110000 else "\ufffd")

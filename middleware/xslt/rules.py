@@ -21,6 +21,8 @@ __all__ = ["TYPES", "MediaTypes", "Rule", "rules_from"]
 
 TYPES = ("text/xml", "application/xml", "*/*+xml")
 _KEYS = ("path", "types", "root", "stylesheet", "params")
+# a prefix would say nothing here: which namespace it stands for is the document's choice
+_ROOT = re.compile(r"(?:\{[^{}]*\})?[^\s:{}<>&/]+\Z")
 # XML, but what a browser is to see as it is: only where it is named
 _SHOWN = re.compile(r"image/|application/xhtml\+xml\Z")
 
@@ -90,14 +92,23 @@ def _rule(table: Mapping[str, Any], place: str, common: tuple[Template, ...]) ->
         raise ConfigError(f"{place} needs 'stylesheet'")
     own = templates(table.get("params", {}), f"{place}.params")
     names = {template.name for template in own}
-    root = table.get("root", ())
     return Rule(
         sheets=_sheets(table["stylesheet"], f"{place}.stylesheet"),
         path=_path(table["path"], f"{place}.path") if "path" in table else None,
         types=MediaTypes(table["types"], f"{place}.types") if "types" in table else None,
-        roots=frozenset([root] if isinstance(root, str) else texts(root, f"{place}.root")),
+        roots=_roots(table.get("root", ()), f"{place}.root"),
         parameters=(*(template for template in common if template.name not in names), *own),
     )
+
+
+def _roots(value: str | Sequence[str], option: str) -> frozenset[str]:
+    names = frozenset([value] if isinstance(value, str) else texts(value, option))
+    for name in names:
+        if not _ROOT.match(name):
+            raise ConfigError(
+                f"{option} has {name!r} in it: a name such as 'feed', or '{{http://www.w3.org/2005/Atom}}feed'"
+            )
+    return names
 
 
 def _sheets(value: str | Sequence[str], option: str) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ class _Scanner:
             tuple(dict(element.attrib) for element in self._root.iterchildren(f"{{{XSL}}}output")),
             tuple(self._findings),
             tuple(self._unknown),
-            any(_VOLATILE.search(text) for text in self._texts("contains(., '(')")),
+            any(_VOLATILE.search(text) for text in (*self._texts("contains(., '(')"), *self._templates())),
             self._root.get("version") or self._root.get(f"{{{XSL}}}version") or "",
             self._has_fixed_names(),
         )
@@ -145,6 +145,13 @@ class _Scanner:
 
     def _texts(self, condition: str) -> list[Any]:
         found: list[Any] = self._tree.xpath(f"//@*[{condition}]")
+        return found
+
+    def _templates(self) -> list[Any]:
+        """Texts that have expressions in them (XSLT 3.0, 5.6.2, text value templates)."""
+        if not self._tree.xpath("boolean(//@*[local-name() = 'expand-text'])"):
+            return []
+        found: list[Any] = self._tree.xpath("//text()[contains(., '{')]")
         return found
 
     def _place(self, element: Any) -> Place:

@@ -92,6 +92,8 @@ class Folders:
         return SCHEME + quote(self._path(uri))
 
     def _path(self, uri: str) -> str:
+        if "%00" in uri or "\0" in uri:
+            raise Refused("outside", f"{uri!r}: no file has such a name")
         for prefix, folder in self._uris:
             if uri.startswith(prefix):
                 return os.path.normpath(os.path.join(folder, unquote(uri[len(prefix) :]).lstrip("/")))

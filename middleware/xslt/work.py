@@ -204,6 +204,9 @@ class Work(Transform):
         return TooLarge("max_input", f"the source is larger than {self._exchange.settings.max_input} bytes")
 
     def _outcome(self, body: bytes) -> _Outcome:
+        if not body and self._kind() == "html":
+            # what programs answer that have nothing to show: no page, so there is nothing to put a theme on
+            return _Outcome(self._source.status, self._source.headers, body, source=True)
         try:
             data = self._decoded(body)
             chosen = self._decided or self._by_document(data)

@@ -62,7 +62,7 @@ def test_failures_are_told_with_their_place(bench: Any, call: Any) -> None:
     many = b"<a>" + b"<b/>" * 400 + b"</a>"
     endless = bench.put("endless.xsl")
     status, _, err = call("xslt", endless, "-", "--isolate", "--deadline", "300ms", stdin=many)
-    assert (status, err) == (1, "wsgikit xslt: it took too long and was stopped\n")
+    assert (status, err) == (1, "wsgikit xslt: it took longer than `deadline` permits and was stopped\n")
 
 
 @pytest.mark.parametrize(

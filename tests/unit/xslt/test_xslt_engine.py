@@ -245,6 +245,35 @@ def test_a_chain_passes_each_result_on(bench: Any) -> None:
         engine.apply([chain[0], chain[0], chain[0]], Source(b"<a>"), {})
 
 
+@pytest.mark.parametrize("body", ["", "only text", "<xsl:comment>c</xsl:comment>"])
+def test_a_chain_breaks_where_there_is_no_element(bench: Any, body: str) -> None:
+    engine = bench.engine()
+    sheet = engine.compile(
+        file_uri(bench.sheet(f'<xsl:template match="/">{body}</xsl:template>')), Folders(engine.policy)
+    )
+    with pytest.raises(TransformError, match="nothing for the next stylesheet") as caught:
+        engine.apply([sheet, sheet], Source(b"<a/>"), {})
+    assert caught.value.place.file.endswith("main.xsl")
+
+
+def test_what_document_must_not_read_is_told_with_the_stylesheet(bench: Any) -> None:
+    bench.sheet(
+        '<xsl:template name="t">\n\n<xsl:copy-of select="document(\'/etc/passwd\')"/></xsl:template>', "inner.xsl"
+    )
+    main = bench.sheet(
+        '<xsl:import href="inner.xsl"/><xsl:template match="/"><xsl:call-template name="t"/></xsl:template>'
+    )
+    with pytest.raises(Refused) as caught:
+        bench.run(main)
+    assert caught.value.whole.startswith(f"{main}: /etc/passwd is outside of the roots")
+
+
+def test_a_stylesheet_that_does_not_compile_says_why_without_a_line_too(bench: Any) -> None:
+    loop = '<xsl:attribute-set name="a" use-attribute-sets="b"/><xsl:attribute-set name="b" use-attribute-sets="a"/>'
+    with pytest.raises(SheetError, match="recursion"):
+        bench.run(bench.sheet(f'{loop}<xsl:template match="/"><e xsl:use-attribute-sets="a"/></xsl:template>'))
+
+
 def test_what_document_reads_is_recorded(bench: Any) -> None:
     bench.put("data.xml", "<data><!-- kept --><v>5</v></data>")
     sheet = bench.sheet('<xsl:template match="/"><o><xsl:copy-of select="document(\'data.xml\')"/></o></xsl:template>')
@@ -267,6 +296,11 @@ def test_what_changes_with_time_is_volatile(bench: Any) -> None:
         path = bench.sheet(
             f'<xsl:template match="/" xmlns:d="http://exslt.org/dates-and-times" xmlns:m="http://exslt.org/math">'
             f'<o><xsl:value-of select="{call}"/></o></xsl:template>'
+        )
+        assert engine.compile(file_uri(path), Folders(engine.policy)).bundle.volatile is volatile
+    for expands, volatile in (('expand-text="yes"', True), ("", False)):
+        path = bench.sheet(
+            f'<xsl:template match="/"><o {expands and "xsl:" + expands}>{{current-dateTime()}}</o></xsl:template>'
         )
         assert engine.compile(file_uri(path), Folders(engine.policy)).bundle.volatile is volatile
 

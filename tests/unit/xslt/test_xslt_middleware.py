@@ -106,6 +106,8 @@ def test_parameters(bench: Any, app_class: Any, browse: Any) -> None:
     )
     assert word(seen) == "it's|5|caf\u00e9|\u00e9 1|document('/etc/passwd')|d|2|-"
     assert seen.get("Vary") == "Accept, X-Who, X-None"
+    raw = "q=\u00e9".encode().decode("latin-1")
+    assert word(browse(layer, QUERY_STRING=raw)).split("|")[3] == "\u00e9", "as other servers let it through"
     assert word(browse(layer, QUERY_STRING="q=%00%01x", HTTP_X_WHO="'\"]")).split("|")[2:4] == ["'\"]", "\ufffd\ufffdx"]
 
 
@@ -256,8 +258,20 @@ def test_a_folder_stands_for_the_site(bench: Any, browse: Any) -> None:
     assert word(browse(layer, path="/d/a.xml")) == "folder"
     assert word(browse(layer, path="/d/a.xml", SCRIPT_NAME="/mnt")) == "folder"
     assert browse(layer, path="/b.xml").code == 500
+    app.files["/b.xml"] = ("text/xml", PI.format("/page.xsl%00") + "<a/>")
+    seen = browse(layer, path="/b.xml")
+    assert (seen.error, seen.code) == (None, 500), "no such file, and no crash"
     app.files["/d/a.xml"] = ("text/xml", PI.format("/elsewhere.xsl") + "<a/>")
     assert browse(layer, path="/d/a.xml", SCRIPT_NAME="/mnt").code == 500
+
+
+def test_a_stylesheet_of_the_document_gets_parameters_that_vary(bench: Any, browse: Any) -> None:
+    saying(bench, "folder", "page.xsl")
+    app = Site({"/a.xml": ("text/xml", PI.format("/page.xsl") + "<a/>")})
+    layer = XSLT(app, follow="folder", folder=str(bench.root), params={"p": {"header": "X-Who"}})
+    seen = browse(layer, path="/a.xml")
+    assert seen.get("Vary") == "Accept, X-Who"
+    assert browse(layer, path="/a.xml", HTTP_IF_NONE_MATCH=seen.get("ETag")).get("Vary") == "Accept, X-Who"
 
 
 @pytest.mark.parametrize(
@@ -271,6 +285,7 @@ def test_a_folder_stands_for_the_site(bench: Any, browse: Any) -> None:
         ('type="text/xsl" href="/s.xsl" alternate="yes"', False),
         ('type="text/xsl"', False),
         ('type="text/xsl" href="/s.xsl?a=1&amp;b=2"', True),
+        ('type="text&#47;xsl" href="&#x2F;s.xsl"', True),
     ],
 )
 def test_which_instruction_counts(bench: Any, browse: Any, instruction: str, used: bool) -> None:
@@ -346,6 +361,13 @@ def test_xml_made_of_xml_is_not_negotiated_away(bench: Any, app_class: Any, brow
     assert word(browse(XSLT(app_class(), stylesheet=sheet), HTTP_ACCEPT="application/xml")) == "made"
 
 
+def test_a_type_that_is_refused_by_name_is_not_accepted_by_a_star() -> None:
+    negotiation = Negotiation(undecided="source")
+    wish = negotiation.wish({"HTTP_ACCEPT": "application/xml;q=0, */*"})
+    assert not wish.wants_source("application/xml", "text/html")
+    assert negotiation.wish({"HTTP_ACCEPT": "application/xml, text/*;q=0.5"}).wants_source("text/xml", "text/html")
+
+
 def test_leaning_is_only_told_when_it_is_sure() -> None:
     def leaning(accept: str, **options: Any) -> str:
         return Negotiation(**options).wish({"HTTP_ACCEPT": accept}).leaning({"text/html"})
@@ -415,6 +437,7 @@ def test_a_failing_stylesheet_says_its_file_and_line(
         ("  503   Come back\n later ", "503 Come back later", b"Come back later"),
         ("451 \u00dcber", "451 Unavailable For Legal Reasons", "\u00dcber".encode()),
         ("499 x", "499 x", b"x"),
+        ("\n404\n\nNo such page\n", "404 No such page", b"No such page"),
         ("200 OK", "500 Internal Server Error", b""),
         ("302 Elsewhere", "500 Internal Server Error", b""),
         ("404x", "500 Internal Server Error", b""),
@@ -564,6 +587,14 @@ def test_an_app_that_gives_nothing(page_sheet: str, browse: Any) -> None:
 
     seen = browse(XSLT(app, stylesheet=page_sheet))
     assert (seen.error, seen.code) == (None, 500)
+
+
+@pytest.mark.parametrize("blocks", [None, 1])
+def test_a_page_without_a_byte_gets_no_theme(app_class: Any, page_sheet: str, browse: Any, blocks: Any) -> None:
+    app = app_class(b"", "text/html", ETag='"1"')
+    app.blocks = blocks
+    seen = browse(XSLT(app, stylesheet=page_sheet, html="libxml2"), method="POST")
+    assert (seen.error, seen.code, seen.body, seen.get("ETag")) == (None, 200, b"", '"1"')
 
 
 # Streaming, results, threads -----------------------------------------------------------------------------------------
@@ -816,6 +847,9 @@ def test_isolated(bench: Any, app_class: Any, browse: Any, page_sheet: str) -> N
         ({"types": ["application/json"]}, "saxon"),
         ({"copies": 0}, "copies"),
         ({"isolate": True, "deadline": "0s"}, "deadline"),
+        ({"deadline": "2s"}, "deadline = '2s' is for isolate = true"),
+        ({"params": {"a": {"xpath": "]["}}}, "params.a.xpath = '\\]\\['"),
+        ({"rules": [{"root": "atom:feed", "stylesheet": "x"}]}, "rules\\[1\\].root has 'atom:feed' in it"),
     ],
 )
 def test_wrong_options_are_told_at_start(app_class: Any, page_sheet: str, options: dict[str, Any], text: str) -> None:
