@@ -70,7 +70,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsgikit.errors import ConfigError, UpstreamError
 from wsgikit.middleware.answer import page, send
-from wsgikit.middleware.facts import note
+from wsgikit.middleware.facts import line_of, note
 from wsgikit.middleware.forward_backend import Backend, Patient, Reply
 from wsgikit.middleware.forward_body import HeadAlone, RelayBody
 from wsgikit.middleware.forward_fields import Fields
@@ -180,7 +180,7 @@ class Gateway:
         if isinstance(error, UpstreamError):
             log.warning(
                 "%s: upstream %s, endpoint %s, phase %s, attempt %d: %s",
-                _line(environ), self.upstream.name, error.endpoint, error.phase, reply.attempts, error.detail,
+                line_of(environ), self.upstream.name, error.endpoint, error.phase, reply.attempts, error.detail,
             )  # fmt: skip
         reply.end(error)
 
@@ -189,7 +189,7 @@ class Gateway:
     ) -> Iterable[bytes]:
         note(environ, "upstream", error.endpoint)
         if error.status == 503:
-            log.warning("%s: upstream %s, phase %s: %s", _line(environ), error.endpoint, error.phase, error.detail)
+            log.warning("%s: upstream %s, phase %s: %s", line_of(environ), error.endpoint, error.phase, error.detail)
         retry_after = getattr(error, "retry_after", 1.0)
         return refuse(environ, start_response, error.status, retry_after, exc_info)
 
@@ -199,7 +199,7 @@ class Gateway:
         if self._places is None or not self._places.acquire(blocking=False):
             reply.response.close()
             reply.end()
-            log.warning("%s: %d connections are upgraded already", _line(environ), self.settings.upgrades)
+            log.warning("%s: %d connections are upgraded already", line_of(environ), self.settings.upgrades)
             return refuse(environ, start_response, 503)
         try:
             return self._tunnel(environ, environ["wsgikit.takeover"], reply)
@@ -220,7 +220,7 @@ class Gateway:
             tunnel = Tunnel(self.settings.upgrade_idle, lambda: not self.upstream.serves(endpoint))
             why = tunnel.run(client, upstream, early, first)
         spent = monotonic() - began
-        log.info("%s: upgraded connection to %s ended after %.1f s: %s", _line(environ), endpoint.url, spent, why)
+        log.info("%s: upgraded connection to %s ended after %.1f s: %s", line_of(environ), endpoint.url, spent, why)
         reply.end()
         return []
 
@@ -272,11 +272,6 @@ def _is_event_stream(fields: Iterable[tuple[str, str]]) -> bool:
 
 def _hint(hints: Callable[[list[tuple[str, str]]], object], fields: Fields) -> None:
     hints(early_fields(fields))
-
-
-def _line(environ: WSGIEnvironment) -> str:
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return f"{environ['REQUEST_METHOD']} {ascii(path)[1:-1]}"
 
 
 def refuse(

@@ -28,6 +28,7 @@ from wsgikit.middleware.balancer.roster import Fit, Roster
 from wsgikit.middleware.balancer.settings import Policy
 from wsgikit.middleware.balancer.sticky import Sticky
 from wsgikit.middleware.balancer.waiting import Waiting
+from wsgikit.middleware.facts import line_of
 
 if TYPE_CHECKING:
     from wsgikit.middleware.forward_request import Call
@@ -306,10 +307,9 @@ class Upstream:
             endpoint.count(cell)
 
     def _note(self, call: Call, error: UpstreamError, attempt: int) -> None:
-        method, path = call.environ.get("REQUEST_METHOD", ""), call.environ.get("PATH_INFO", "")
         log.warning(
-            "%s %s: upstream %s, endpoint %s, phase %s, attempt %d: %s",
-            method, ascii(path)[1:-1], self.name, error.endpoint, error.phase, attempt, error.detail,
+            "%s: upstream %s, endpoint %s, phase %s, attempt %d: %s",
+            line_of(call.environ), self.name, error.endpoint, error.phase, attempt, error.detail,
         )  # fmt: skip
 
     def serves(self, endpoint: Endpoint) -> bool:

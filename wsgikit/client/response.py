@@ -201,7 +201,8 @@ class Response:
     def expire(self) -> NoReturn:
         """The patience is over: let go. Raises UpstreamTimeout."""
         self.close()
-        detail = f"nothing within {self._settings.idle_timeout:g} s"
+        over = self._deadline and monotonic() >= self._deadline
+        detail = "the total time is over" if over else f"nothing within {self._settings.idle_timeout:g} s"
         raise UpstreamTimeout(self._url, "body", detail, answered=True)
 
     @property

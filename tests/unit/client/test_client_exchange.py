@@ -379,6 +379,8 @@ def test_timeouts_name_their_phase() -> None:
     assert (type(idle), idle.phase, idle.answered) == (UpstreamTimeout, "body", True)
     total = failing(stay, ClientSettings(total_timeout=0.2))
     assert (type(total), total.phase) == (UpstreamTimeout, "head")
+    whole = failing(head_only, ClientSettings(total_timeout=0.2))
+    assert (whole.phase, whole.detail) == ("body", "the total time is over")
     size = 64 << 20
     fields = [HOST, (b"Content-Length", b"%d" % size)]
     send = failing(lambda peer: time.sleep(1.0), method="POST", fields=fields, body=bytes(size))
