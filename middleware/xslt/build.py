@@ -30,7 +30,7 @@ from wsgikit.middleware.xslt.workshop import Workshop
 if TYPE_CHECKING:
     from wsgikit.middleware.xslt.engine import Stylesheet
 
-__all__ = ["engine_from", "policy_of", "settings_from", "workshop_from"]
+__all__ = ["engine_from", "later_version", "policy_of", "settings_from", "workshop_from"]
 
 Options = Mapping[str, Any]
 
@@ -183,6 +183,15 @@ def _tell(sheet: Stylesheet, engine: Engine, logger: logging.Logger) -> None:
     for found in sheet.bundle.notes:
         if found.reason == "unsupported" and engine.name == "lxml":
             logger.warning("%s: %s; engine = 'saxon' has it", found.place, found.text)
+        elif found.reason == "encoding":
+            logger.warning("%s: %s", found.place, found.text)
+    if engine.name == "lxml" and not sheet.bundle.version.startswith("1"):
+        logger.warning("%s: %s", shown(sheet.bundle.uri), later_version(sheet.bundle.version))
+
+
+def later_version(version: str) -> str:
+    """What a stylesheet gets from an engine of XSLT 1.0 (XSLT 1.0, section 2.5, forwards-compatible processing)."""
+    return f"version {version} is taken for 1.0, with XPath 1.0; engine = 'saxon' has it"
 
 
 def _try_out(sheet: Stylesheet, policy: Policy, options: Options) -> None:

@@ -81,6 +81,7 @@ class _Walk:
         main = self._space.normal(uri)
         self._visit(main)
         self._judge()
+        output, unknown = self._writable(output_from(self._output(main, set())), main)
         content = blake2b(digest_size=12)
         for name, loaded in sorted(self._loaded.items()):
             content.update(f"{name}\0{loaded.dependency.digest}\0".encode())
@@ -89,13 +90,22 @@ class _Walk:
             files={name: loaded.data for name, loaded in self._loaded.items()},
             links={name: tuple(links) for name, links in self._links.items()},
             dependencies=self.dependencies(),
-            output=output_from(self._output(main, set())),
+            output=output,
             fingerprint=content.hexdigest(),
             volatile=any(found.volatile for found in self.scans.values()),
             version=self.scans[main].version if main in self.scans else "",
-            notes=tuple(found for seen in self.scans.values() for found in seen.findings),
+            notes=(*unknown, *(found for seen in self.scans.values() for found in seen.findings)),
             fixed_names=all(found.fixed_names for found in self.scans.values()),
         )
+
+    def _writable(self, output: Output, main: str) -> tuple[Output, tuple[Finding, ...]]:
+        """What results will be in: UTF-8 in place of an encoding that nobody knows (XSLT 1.0, section 16.1)."""
+        from wsgikit.middleware.xslt.sheet_parser import knows_encoding
+
+        if not output.encoding or knows_encoding(output.encoding):
+            return output, ()
+        text = f"<xsl:output encoding={output.encoding!r}> is not known; results are in UTF-8"
+        return output._replace(encoding="utf-8"), (Finding("encoding", text, Place(shown(main))),)
 
     def _read(self, uri: str) -> Loaded:
         """One file, once; counted against the limits."""

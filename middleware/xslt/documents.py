@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import threading
-from functools import lru_cache
 from typing import Any
 
 from lxml import etree
@@ -18,6 +17,7 @@ from wsgikit.middleware.xslt.engine import Source
 from wsgikit.middleware.xslt.failures import Place, Refused, SourceError, TooLarge
 from wsgikit.middleware.xslt.policy import Limits, Policy
 from wsgikit.middleware.xslt.preamble import preamble
+from wsgikit.middleware.xslt.sheet_parser import knows_encoding
 
 __all__ = ["HTML_BUILDERS", "check_html_builder", "parse_source"]
 
@@ -120,16 +120,9 @@ class _Nothing(etree.Resolver):  # type: ignore[misc]
         raise Refused("entity", f"the document refers to {system_url!r}, which is never read")
 
 
-@lru_cache(maxsize=100)
 def _known(charset: str) -> str | None:
     """A charset that libxml2 knows; others count as not said."""
-    if not _CHARSET.fullmatch(charset):
-        return None
-    try:
-        etree.XMLParser(encoding=charset)
-    except LookupError:
-        return None
-    return charset
+    return charset if _CHARSET.fullmatch(charset) and knows_encoding(charset) else None
 
 
 def _source_error(error: Any, name: str) -> SourceError | TooLarge:

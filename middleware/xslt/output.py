@@ -5,6 +5,7 @@ Owns the rules from `xsl:output` and the result's root element to a Content-Type
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ _OF_METHOD = {
 }
 # RFC 8259: JSON has no charset
 _WITHOUT_CHARSET = frozenset(("application/json",))
+_CHARSET = re.compile(r""";\s*charset\s*=\s*(?:"[^"]*"|[^;]*)""", re.IGNORECASE)
 
 
 class Output(NamedTuple):
@@ -35,27 +37,29 @@ class Output(NamedTuple):
         """Whether the Content-Type is known before there is a result."""
         return bool(self.media_type) or (self.method not in ("", "xml"))
 
-    def media_for(self, root: str = "") -> str:
-        """The media type; `root` is the result's root element as `{namespace}local`, "" before there is one.
+    def media_for(self, root: str | None = None) -> str:
+        """The media type, without parameters. `root` is the result's root element as `{namespace}local`, "" where it
+        has none, None before there is a result.
 
         XSLT 1.0, section 16: without a method, a root element `html` in no namespace makes the method html.
         """
         if self.media_type:
-            return self.media_type
+            return self.media_type.partition(";")[0].strip().lower()
         method = self.method
         if method in ("", "xml") and root == _XHTML:
             return _OF_METHOD["xhtml"]
         if not method:
-            method = "html" if not root or root.lower() == "html" else "xml"
+            method = "html" if root is None or root.lower() == "html" else "xml"
         return _OF_METHOD.get(method, "application/octet-stream")
 
-    def content_type(self, root: str = "") -> str:
-        """The value of Content-Type, with a charset where the type has one."""
+    def content_type(self, root: str | None = None) -> str:
+        """The value of Content-Type, with the charset that the result is in where the type has one."""
         media = self.media_for(root)
+        written = self.media_type or media
         plain = media.startswith("text/") or media == "application/xml" or media.endswith("+xml")
-        if not plain or media in _WITHOUT_CHARSET or ";" in media:
-            return media
-        return f"{media}; charset={(self.encoding or 'utf-8').lower()}"
+        if not plain or media in _WITHOUT_CHARSET:
+            return written
+        return f"{_CHARSET.sub('', written)}; charset={(self.encoding or 'utf-8').lower()}"
 
 
 NO_OUTPUT = Output()

@@ -77,7 +77,8 @@ _VOLATILE = re.compile(
 
 
 class Finding(NamedTuple):
-    """Something to refuse or to tell. `reason`: a word of `policy.ALLOWED`, "write", "unescaped", "unsupported"."""
+    """Something to refuse or to tell. `reason`: a word of `policy.ALLOWED`, or "write", "unescaped", "unsupported",
+    "encoding"."""
 
     reason: str
     text: str

@@ -16,7 +16,7 @@ from wsgikit.middleware.xslt.policy import Policy
 from wsgikit.middleware.xslt.preamble import preamble
 from wsgikit.middleware.xslt.space import Loaded, shown
 
-__all__ = ["Reader", "check_declarations", "engine_has", "parse_sheet", "sheet_options"]
+__all__ = ["Reader", "check_declarations", "engine_has", "knows_encoding", "parse_sheet", "sheet_options"]
 
 Open = Callable[[str], Loaded]
 _XSL = "{http://www.w3.org/1999/XSL/Transform}"
@@ -75,6 +75,16 @@ def parse_sheet(loaded: Loaded, policy: Policy, open_uri: Open) -> Any:
     except (etree.LxmlError, ValueError, OSError) as error:
         raise reader.failed or SheetError(f"cannot be read: {error}", place) from None
     return root.getroottree()
+
+
+@lru_cache(maxsize=100)
+def knows_encoding(name: str) -> bool:
+    """Whether libxml2 can read and write it."""
+    try:
+        etree.XMLParser(encoding=name)
+    except LookupError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1000)

@@ -30,6 +30,7 @@ _NOTES = {
     "write": "is refused when it is reached",
     "regexp": "",
     "unescaped": "",
+    "encoding": "",
     "unsupported": "fails when it is reached, unless there is an xsl:fallback",
 }
 
@@ -61,7 +62,10 @@ def run(options: argparse.Namespace) -> int:
     for report in reports:
         print(json.dumps(asdict(report)) if options.json else _text(report))
     if not reports:
-        print("no stylesheet is configured in a [[mount.use]]; for a Stack in a program: wsgikit check xslt MODULE:APP")
+        print(
+            "no stylesheet is configured in a [[mount.use]]; for a Stack in a program: wsgikit check xslt MODULE:APP;"
+        )
+        print("for those that documents name (follow): wsgikit check xslt SHEET ...")
     return 1 if any(report.problems for report in reports) else 0
 
 
@@ -139,6 +143,7 @@ def _of_options(given: Mapping[str, Any], place: str) -> Iterator[Report]:
 
 
 def _report(path: str, engine: Engine, policy: Policy, place: str = "") -> Report:
+    from wsgikit.middleware.xslt.build import later_version
     from wsgikit.middleware.xslt.bundle import survey
     from wsgikit.middleware.xslt.failures import XsltError
     from wsgikit.middleware.xslt.space import Folders, file_uri, shown
@@ -159,6 +164,8 @@ def _report(path: str, engine: Engine, policy: Policy, place: str = "") -> Repor
     report.version = sheet.bundle.version
     report.content_type = sheet.output.content_type()
     report.notes = [text for found in sheet.bundle.notes if (text := _note(found, engine, policy))]
+    if engine.name == "lxml" and not report.version.startswith("1"):
+        report.notes.append(later_version(report.version))
     if sheet.bundle.volatile:
         report.notes.append("results change with time or chance: they are not kept, and have no time")
     return report

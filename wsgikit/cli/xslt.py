@@ -121,12 +121,11 @@ def _source(options: argparse.Namespace) -> Source:
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Parameter]:
-    from wsgikit.middleware.xslt.engine import Parameter
+    from wsgikit.middleware.xslt.parameters import templates, values
 
-    texts = {name: Parameter(value) for name, value in (named(text, "--param") for text in options.param)}
-    return texts | {
-        name: Parameter(value, xpath=True) for name, value in (named(text, "--xpath") for text in options.xpath)
-    }
+    texts = dict(named(text, "--param") for text in options.param)
+    expressions = {name: {"xpath": value} for name, value in (named(text, "--xpath") for text in options.xpath)}
+    return values((*templates(texts, "--param"), *templates(expressions, "--xpath")), {})
 
 
 def named(text: str, flag: str) -> tuple[str, str]:
@@ -143,13 +142,16 @@ def _say(messages: Sequence[str]) -> None:
 
 
 def _write(body: bytes, path: str | None) -> None:
-    if path is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(body)
-        sys.stdout.buffer.flush()
-        return
     try:
+        if path is None:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(body)
+            sys.stdout.buffer.flush()
+            return
         with open(path, "wb") as file:
             file.write(body)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise ConfigError(f"--output {path}: {error.strerror or error}") from error
+        where = "standard output" if path is None else f"--output {path}"
+        raise ConfigError(f"{where}: {error.strerror or error}") from error

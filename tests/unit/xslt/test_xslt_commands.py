@@ -38,6 +38,7 @@ def test_transform(bench: Any, call: Any) -> None:
     assert call("xslt", "say.xsl", "a.xml") == (0, b"text-0", "a message\n")
     found = call("xslt", "say.xsl", "a.xml", "--param", "p=1+1", "--xpath", "n=1+1", "--type")
     assert found == (0, b"text1+12", "a message\ntext/plain; charset=utf-8\n")
+    assert call("xslt", "say.xsl", "a.xml", "--param", "p=\x01\udcff")[:2] == (0, "text\ufffd\ufffd0".encode())
     assert call("xslt", "say.xsl", "-", stdin=b"<a>piped</a>")[:2] == (0, b"piped-0")
     assert call("xslt", "say.xsl", "a.xml", "-o", "out.txt")[:2] == (0, b"")
     assert (bench.root / "out.txt").read_bytes() == b"text-0"
@@ -70,6 +71,8 @@ def test_failures_are_told_with_their_place(bench: Any, call: Any) -> None:
     [
         (["say.xsl", "none.xml"], "none.xml: No such file"),
         (["say.xsl", "a.xml", "--param", "x"], "--param x: write NAME=VALUE"),
+        (["say.xsl", "a.xml", "--param", "a b=x"], "--param has 'a b' in it: a name such as"),
+        (["say.xsl", "a.xml", "--xpath", "1=x"], "--xpath has '1' in it"),
         (["say.xsl", "a.xml", "--engine", "x"], "engine = 'x'"),
         (["say.xsl", "a.xml", "--allow", "x"], "allow = 'x'"),
         (["say.xsl", "a.xml", "--root", "/no/such"], "roots"),
@@ -138,6 +141,15 @@ def test_check_notes(bench: Any, call: Any) -> None:
         "refused when it is reached",
     ):
         assert word in text
+
+
+def test_check_says_what_the_engine_makes_of_versions_and_encodings(bench: Any, call: Any) -> None:
+    head = '<xsl:stylesheet version="3.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">'
+    sheet = bench.sheet('<xsl:output method="xml" encoding="x-unheard-of"/>', head=head)
+    out = call("check", "xslt", sheet)[1].decode()
+    assert "note: version 3.0 is taken for 1.0" in out
+    assert "<xsl:output encoding='x-unheard-of'> is not known; results are in UTF-8" in out
+    assert "application/xml; charset=utf-8" in out
 
 
 def test_check_the_configuration(bench: Any, call: Any) -> None:

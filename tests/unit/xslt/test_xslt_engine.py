@@ -33,7 +33,7 @@ COPY = '<xsl:template match="/"><xsl:copy-of select="node()"/></xsl:template>'
         ("", "<html><p/></html>", "text/html; charset=utf-8"),
         ("", "<HTML/>", "text/html; charset=utf-8"),
         ("", "<page/>", "application/xml; charset=utf-8"),
-        ("", "text alone", "text/html; charset=utf-8"),
+        ("", "text alone", "application/xml; charset=utf-8"),
         ("", '<html xmlns="http://www.w3.org/1999/xhtml"/>', "application/xhtml+xml; charset=utf-8"),
         ('method="html"', "<page/>", "text/html; charset=utf-8"),
         ('method="xml"', "<html/>", "application/xml; charset=utf-8"),
@@ -43,6 +43,10 @@ COPY = '<xsl:template match="/"><xsl:copy-of select="node()"/></xsl:template>'
         ('method="text" media-type="application/json"', "{}", "application/json"),
         ('method="text" media-type="text/css"', "a", "text/css; charset=utf-8"),
         ('method="xml" media-type="application/pdf"', "<a/>", "application/pdf"),
+        ('method="html" media-type="text/html; Charset=ISO-8859-2"', "<p/>", "text/html; charset=utf-8"),
+        ('media-type="text/html;charset=utf-8; a=b" encoding="utf-16"', "<p/>", "text/html; a=b; charset=utf-16"),
+        ('method="xml" encoding="x-unheard-of"', "<p/>", "application/xml; charset=utf-8"),
+        ('method="html" encoding="IBM037"', "<p/>", "text/html; charset=utf-8"),
     ],
 )
 def test_content_type_comes_from_output_and_root(bench: Any, output: str, body: str, expected: str) -> None:

@@ -361,6 +361,26 @@ def test_xml_made_of_xml_is_not_negotiated_away(bench: Any, app_class: Any, brow
     assert word(browse(XSLT(app_class(), stylesheet=sheet), HTTP_ACCEPT="application/xml")) == "made"
 
 
+def test_a_media_type_with_a_charset_is_still_a_page(bench: Any, app_class: Any, browse: Any) -> None:
+    sheet = bench.sheet(
+        '<xsl:output media-type="text/html; charset=utf-8"/><xsl:template match="/"><p/></xsl:template>'
+    )
+    app = app_class()
+    for _ in range(2):
+        seen = browse(XSLT(app, stylesheet=sheet), HTTP_ACCEPT=BROWSER)
+        assert (seen.get("Content-Type"), seen.body != app.body) == ("text/html; charset=utf-8", True)
+
+
+def test_what_a_document_says_makes_no_lines_in_the_log(
+    bench: Any, app_class: Any, browse: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sheet = bench.sheet(
+        '<xsl:template match="/"><xsl:message terminate="yes"><xsl:value-of select="."/></xsl:message></xsl:template>'
+    )
+    browse(XSLT(app_class(b"<a>one\n[ERROR] two&#x85;three</a>"), stylesheet=sheet))
+    assert [record.getMessage().partition("main.xsl: ")[2] for record in caplog.records] == ["one [ERROR] two three"]
+
+
 def test_a_type_that_is_refused_by_name_is_not_accepted_by_a_star() -> None:
     negotiation = Negotiation(undecided="source")
     wish = negotiation.wish({"HTTP_ACCEPT": "application/xml;q=0, */*"})
