@@ -16,7 +16,9 @@ Options
     forwarded       how the upstream learns of the client: "x-forwarded" (-For, -Proto, -Host), "forwarded" (RFC 7239),
                     or "off" ("x-forwarded")
     trusted         peers that may say so themselves: their fields are kept and added to, everybody else's are replaced;
-                    addresses and ranges, "unix" for a peer on a Unix socket ([])
+                    addresses and ranges, "unix" for a peer on a Unix socket ([]). That is about fields alone: Location
+                    and cookies are made for the scheme and host of the environ, so that behind a proxy of yours
+                    ProxyHeaders belongs around this, and nothing has to be trusted here
     via             our name in Via, both ways; "" for none ("wsgikit")
     whole_path      send SCRIPT_NAME + PATH_INFO; else what the mounts have left of the path (false)
     rewrite         make Location, Content-Location, Refresh and the Path and Domain of Set-Cookie the client's (true).

@@ -16,7 +16,7 @@ _COUNTERS = {
     "retries": "Requests that were given to another endpoint after this one failed.",
     "server_errors": "Answers with a status of 500 or above.",
     "client_left": "Requests whose client left, or broke its own body.",
-    "refused": "Times the endpoint was passed over as it had its max_connections.",
+    "refused": "Requests that passed the endpoint over, or waited, as it had its max_connections.",
     "times_ejected": "Times the endpoint was ejected.",
 }
 

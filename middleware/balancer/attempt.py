@@ -113,7 +113,7 @@ class Attempt:
     def _has_left_queue(self, place: Place, wait: bool) -> bool:
         """Send what has waited for an endpoint, if there is one now. Unavailable: its time is over."""
         upstream, gone = self._upstream, self._call.left
-        choose = partial(upstream.choose, self._call.environ, [])
+        choose = partial(upstream.choose, self._call.environ, [], waited=True)
         called = place.called()
         endpoint = upstream.waiting.wait(place, choose, gone) if wait else place.attempt(choose)
         if endpoint is not None:

@@ -139,7 +139,7 @@ class Upstream:
         """An endpoint with one more request in flight. Unavailable: nobody may have it."""
         endpoint = self.find(call, asked)
         if endpoint is None:
-            endpoint = self.waiting.until(partial(self.choose, call.environ, asked), call.left)
+            endpoint = self.waiting.until(partial(self.choose, call.environ, asked, waited=True), call.left)
         if endpoint is None:
             raise self.nobody()
         return endpoint
@@ -170,14 +170,15 @@ class Upstream:
             return ""
         return sticky.set_cookie(endpoint.url, call.environ)
 
-    def choose(self, environ: dict[str, Any], asked: list[Endpoint]) -> Endpoint | None:
+    def choose(self, environ: dict[str, Any], asked: list[Endpoint], *, waited: bool = False) -> Endpoint | None:
+        """The algorithm's choice, None while all are full. `waited`: the request has been counted at those before."""
         lane = self.lanes.choose(environ) if self.lanes is not None else ""
         # somebody else, where there is somebody else
         fit = self.roster.others(lane, asked) if asked else ()
         fit = fit or self.roster.fit(lane)
-        return self._enter(fit, environ) if fit else None
+        return self._enter(fit, environ, waited=waited) if fit else None
 
-    def _enter(self, fit: Fit, environ: dict[str, Any]) -> Endpoint | None:
+    def _enter(self, fit: Fit, environ: dict[str, Any], *, waited: bool = False) -> Endpoint | None:
         """The algorithm's choice among those that are not full; None when all are."""
         while fit:
             with self._lock:
@@ -187,7 +188,8 @@ class Upstream:
                 return endpoint
             with self._lock:
                 endpoint.in_flight -= 1
-                endpoint.count(cells.REFUSED)
+                if not waited:
+                    endpoint.count(cells.REFUSED)
             fit = tuple(other for other in fit if other is not endpoint)
         return None
 

@@ -291,6 +291,9 @@ def test_waiting_ends_with_503(play, balancing) -> None:
     started = time.monotonic()
     assert call(app, environ_of(b"/")).code == 503
     assert 0.09 < time.monotonic() - started < 2
+    app.upstream.publish()
+    counts = app.upstream.board.counts(app.endpoints[0])[0]
+    assert counts[cells.REFUSED] == 1  # a request, however often it looked
     held.set()
     thread.join(5)
 
