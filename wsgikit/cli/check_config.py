@@ -71,6 +71,8 @@ def _wrong_settings(config: Config) -> list[ConfigError]:
 
 
 def _wrong_upstreams(config: Config) -> Iterator[WsgikitError]:
+    if config.upstreams:
+        _prepare(config)  # an algorithm may be the user's, files are named from the folder that the server goes to
     for upstream in config.upstreams.values():
         try:
             if upstream.sound:

@@ -114,6 +114,13 @@ def test_a_place_has_one_name_also_where_the_apps_are_elsewhere(check: Check, tm
     assert found == ["6: [upstream.a] queue = -1: a whole number from 0"]
 
 
+def test_an_algorithm_of_ones_own_is_looked_for_where_the_server_does(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "my_algorithm_x.py").write_text("class First:\n    def pick(self, endpoints, environ): ...\n")
+    toml = "pythonpath = ['lib']\n[[mount]]\nupstream = 'a'\n[upstream.a]\nendpoints = ['http://a']\n"
+    assert check(toml + "balance = 'my_algorithm_x:First'\n") == []
+
+
 def test_every_wrong_setting(check: Check) -> None:
     toml = "access_logformat = '%(nonsense)s'\nkeyfile = 'wsgikit.toml'\n[[mount]]\napp = 'shop_x:ap'\n"
     found = "\n".join(check(toml))
