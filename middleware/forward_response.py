@@ -172,6 +172,10 @@ class Urls:
         # two slashes would begin another host's name (RFC 3986 4.2)
         return "/." + path if path.startswith("//") else path
 
+    def _cookie_path(self, path: str) -> str:
+        """The whole of an upstream is the whole of the mount: "/shop/" would leave "/shop" out (RFC 6265 5.1.4)."""
+        return self._prefix if self._prefix and path == "/" else self._path(path)
+
     def cookie(self, value: str) -> str:
         """A Set-Cookie (RFC 6265 4.1) whose Path and Domain are the client's."""
         return _ATTRIBUTE.sub(self._attribute, value)
@@ -180,7 +184,7 @@ class Urls:
         name, value = match[1], match[2].strip(" \t")
         if name.lower() == "path":
             # RFC 6265 5.2.4: what does not begin with a slash means the default path
-            return f"; {name}={self._path(value)}" if value.startswith("/") else match[0]
+            return f"; {name}={self._cookie_path(value)}" if value.startswith("/") else match[0]
         if self._domain:
             return f"; {name}={self._domain}"
         # a cookie for the endpoint's own name would be refused by the client: it becomes one for this host alone
