@@ -3,7 +3,9 @@
 The region is the app's code and nothing else. Both sides must be exact without a lock on the way of a request:
 
 - `leave()` first says that the thread is out, then looks whether it was struck; the striker first says that it strikes,
-  then looks whether the thread is in. One of them sees the other. Who sees the other waits for the lock.
+  then looks whether the thread is in. One of them sees the other. The striker holds the lock meanwhile; the thread
+  waits for its end and never takes it: since CPython 3.14 an exception set for a thread may be raised between the end
+  of a lock's `__enter__` and the body of the `with`, and nobody would release that lock.
 - An exception set for a thread but not yet raised is swallowed in `leave()`. One that is raised inside `leave()`
   comes out of it; the caller then calls `leave()` again, which is quiet, because nobody strikes twice.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 
 from wsgikit.wsgi.exchange import Exchange
 from wsgikit.wsgi.respond import RequestTimeout
@@ -40,11 +42,12 @@ class Guard:
         """The app's code has ended; no interruption comes after this."""
         self.inside = None
         if self._struck:
-            with self._lock:
-                if self.struck_at:
-                    _swallow(self._ident)
-                    self.struck_at = 0.0
-                self._struck = False
+            while self._lock.locked():
+                sleep(0.0001)
+            if self.struck_at:
+                _swallow(self._ident)
+                self.struck_at = 0.0
+            self._struck = False
 
     def strike(self, exchange: Exchange, give_up: Callable[[], None]) -> bool:
         """Answer for `exchange` and interrupt its app, if the thread is still in it. False: it is not."""
