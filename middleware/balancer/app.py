@@ -22,6 +22,7 @@ from wsgikit.middleware.balancer.options import (
     client_settings,
     forward_names,
     forwarding,
+    located,
     split,
 )
 from wsgikit.middleware.balancer.roster import Roster
@@ -45,8 +46,9 @@ Endpoints = Iterable[str | Mapping[str, Any] | EndpointSpec]
 class Balancer:
     """Forwards each request to one of several endpoints.
 
-    Options: see docs/balancing.md; those of Forward and of its connections may be given as well. ConfigError names one
-    that is wrong. No thread runs before the first request (or `start()`).
+    Options: see docs/balancing.md; those of Forward and of its connections may be given as well. `folder` is where
+    relative names of files start ("": the working directory). ConfigError names an option that is wrong. No thread runs
+    before the first request (or `start()`).
     """
 
     traits = frozenset({"terminal", "streams-request"})
@@ -56,6 +58,7 @@ class Balancer:
         endpoints: Endpoints = (),
         *,
         name: str = "",
+        folder: str = "",
         balance: str = "p2c",
         hash: str = "",  # noqa: A002 - the word for it
         discover: str = "",
@@ -78,14 +81,14 @@ class Balancer:
         with mistakes:
             parts = all_of(
                 endpoints=lambda: _specs(endpoints, needed=not discover),
-                discover=lambda: make_source(discover) if discover else None,
+                discover=lambda: make_source(discover, folder) if discover else None,
                 sticky=lambda: Sticky(sticky) if sticky is not None else None,
                 breaker=lambda: Breaker(breaker) if breaker is not None else None,
                 lanes=lambda: Lanes(table_of({} if lanes is None else lanes, "lanes")),
                 **{"hash" if hash else "balance": lambda: make(balance, hash)},
             )
         with mistakes:
-            client = client_settings(connections)
+            client = client_settings(located(connections, folder))
         with mistakes:
             forward = forwarding(own)
         with mistakes:
@@ -129,9 +132,9 @@ class Balancer:
         self._ticker = Ticker(self._quickly, self._slowly)
 
     @classmethod
-    def from_table(cls, name: str, table: Mapping[str, Any]) -> Balancer:
+    def from_table(cls, name: str, table: Mapping[str, Any], folder: str = "") -> Balancer:
         """The Balancer that `[upstream.NAME]` means. ConfigErrors begin with the table's name and name the key."""
-        known = [key for key in inspect.signature(cls).parameters if key not in ("name", "options")]
+        known = [key for key in inspect.signature(cls).parameters if key not in ("name", "folder", "options")]
         known += [*CLIENT_NAMES, *forward_names()]
         values = {key: value for key, value in table.items() if key in known}
         if len(values) < len(table) and not values.keys() & {"endpoints", "discover"}:
@@ -140,7 +143,7 @@ class Balancer:
         with mistakes:
             check_names(table, known)
         with mistakes:
-            made = cls(**{**values, "name": name})
+            made = cls(**{**values, "name": name, "folder": folder})
         try:
             mistakes.stop()
         except ConfigError as error:

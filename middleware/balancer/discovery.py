@@ -21,6 +21,7 @@ from wsgikit.errors import ConfigError
 from wsgikit.loader import nearest
 from wsgikit.middleware.amounts import text_of
 from wsgikit.middleware.balancer.endpoint import EndpointSpec
+from wsgikit.middleware.balancer.options import in_folder
 
 log = logging.getLogger("wsgikit.forward")
 
@@ -40,7 +41,7 @@ class Source(Protocol):
 def make_source(text: str, folder: str = "") -> Source:
     """The source that a text names. ConfigError: unknown kind, or an option that is wrong.
 
-    folder: what a relative file name is relative to.
+    folder: where relative names of files start; "": the working directory.
     """
     kind, colon, rest = text_of(text, "discover").partition(":")
     place, *words = rest.split() or [""]
@@ -60,7 +61,8 @@ def make_source(text: str, folder: str = "") -> Source:
     if kind == "etcd":
         from wsgikit.middleware.balancer.discovery_etcd import EtcdSource
 
-        return EtcdSource(place, _known(options, ("ca", "cert", "key", "user", "password"), text))
+        values = _known(options, ("ca", "cert", "key", "user", "password"), text)
+        return EtcdSource(place, {name: in_folder(folder, name, value) for name, value in values.items()})
     raise ConfigError(f"discover = {text!r}: unknown kind{nearest(kind, ('file', 'dns', 'srv', 'etcd'))}")
 
 

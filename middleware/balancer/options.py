@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import lru_cache, partial
+from os.path import join
 from typing import Any
 
 from wsgikit.client import ClientSettings, GatewaySettings, TlsSettings
@@ -24,6 +25,7 @@ _TIMES = (
 )  # fmt: skip
 _COUNTS = ("max_idle", "max_requests")
 _TLS = tuple(field.name for field in fields(TlsSettings))
+_FILES = ("ca", "cert", "key")
 _LIMITS = ("fields", "field", "head", "chunk_line", "trailer")
 _GATEWAY = tuple(field.name for field in fields(GatewaySettings))
 
@@ -64,6 +66,19 @@ def client_settings(options: Mapping[str, Any]) -> ClientSettings:
     """Settings of the connections. ConfigError names the options."""
     makers = {name: partial(_checked, name, value) for name, value in options.items() if name in CLIENT_NAMES}
     return ClientSettings(**all_of(**makers))
+
+
+def located(options: Mapping[str, Any], folder: str) -> Mapping[str, Any]:
+    """The options with the files of `tls` starting at a folder, as far as they are files at all."""
+    tls = options.get("tls")
+    if not folder or not isinstance(tls, Mapping):
+        return options
+    return {**options, "tls": {name: in_folder(folder, name, value) for name, value in tls.items()}}
+
+
+def in_folder(folder: str, name: str, value: Any) -> Any:
+    """The value of an option `name`, which may be the name of a file, starting at a folder."""
+    return join(folder, value) if name in _FILES and isinstance(value, str) and value else value
 
 
 def _checked(name: str, value: Any) -> Any:

@@ -58,6 +58,22 @@ def test_a_mount_and_a_route_lead_to_an_upstream(tmp_path: Path) -> None:
         assert [received.target for received in upstream.requests] == [b"/a%2Fb?x", b"/api/orders/1?y"]
 
 
+def test_files_are_looked_for_beside_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "site" / "wsgikit.toml"
+    path.parent.mkdir()
+    table = '[[mount]]\nupstream = "shop"\n[upstream.shop]\ndiscover = "file:endpoints"\n'
+    with ScriptedUpstream(answering(ok(b"up"))) as upstream:
+        (path.parent / "endpoints").write_text(upstream.url)
+        path.write_text(table)
+        command = [sys.executable, "-m", "wsgikit", "serve", "--config", str(path), "-b", "{host}:{port}"]
+        with ServerProcess(command, cwd=tmp_path) as server:
+            assert get(server, b"/") == (200, b"up")
+    path.write_text(table + 'tls = { ca = "ours.pem" }\nendpoints = ["https://localhost"]\n')
+    command = [sys.executable, "-m", "wsgikit", "check", "config", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert str(path.parent / "ours.pem") in done.stderr
+
+
 def test_check_config_names_the_place_and_the_key(tmp_path: Path) -> None:
     path = tmp_path / "wsgikit.toml"
     path.write_text(text("http://127.0.0.1:9") + 'helth = { path = "/" }\n')

@@ -209,7 +209,7 @@ def upstream_app(entry: UpstreamEntry) -> App:
     from wsgikit.middleware.balancer import Balancer
 
     with at(entry):
-        return Balancer.from_table(entry.name, entry.options)
+        return Balancer.from_table(entry.name, entry.options, entry.file.folder if entry.file else "")
 
 
 def named_app(name: str, place: str = "") -> App:
