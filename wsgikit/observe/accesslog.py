@@ -74,7 +74,7 @@ def _log_line(line: bytes) -> None:
 def slow_line(record: Access) -> str:
     """One line of the slow log: the time, the request, and where the time went."""
     phases = ", ".join(f"{name} {getattr(record, name) * 1000:.1f} ms" for name in ("wait", "body", "app", "send"))
-    known = ("mount", "route", "request_id", "user")
+    known = ("mount", "route", "request_id", "user", "upstream")
     facts = "".join(f" {name}={_short(str(record.facts[name]), ' ')}" for name in known if record.facts.get(name))
     request = request_line(record) if len(record.target) <= SLOW_FIELD else f"{record.method} {path_of(record)}"
     where = f"from {_short(record.remote or '-')} in {_short(record.thread)}"

@@ -13,8 +13,8 @@ The names of Gunicorn, with its meaning:
     {name}i  request header         {name}o  response header      {name}e  variable of the environ
 
 and our own: `wait`, `body`, `app`, `send`, `total` (microseconds), `bytes`, `pid`, `thread`, `target`, `time`
-(ISO 8601, UTC) and what the server and middleware noted: `mount`, `route`, `request_id`, `user`. Whatever is missing
-is "-".
+(ISO 8601, UTC) and what the server and middleware noted: `mount`, `route`, `request_id`, `user`, `upstream`. Whatever
+is missing is "-".
 
 No client can break a line or a field of it: see `wsgikit.observe.escape`. In a custom format a value outside of quotes
 also has the characters escaped that stand beside it in the format (the space in `%(u)s %(t)s`).
@@ -140,6 +140,7 @@ FOREIGN: dict[str, Getter] = {
     "mount": fact("mount"),
     "route": fact("route"),
     "request_id": fact("request_id"),
+    "upstream": fact("upstream"),
 }
 
 BRACED: dict[str, Callable[[str], Getter]] = {"i": request_header, "o": response_header, "e": environ_value}
@@ -281,7 +282,8 @@ class JsonFormat:
     _TEMPLATE = (
         '{"time": "%s", "remote": %s, "user": %s, "method": %s, "target": %s, "protocol": %s, "status": %s, '
         '"bytes": %d, "total": %d, "wait": %d, "body": %d, "app": %d, "send": %d, "pid": %d, "thread": %s, '
-        '"host": %s, "referer": %s, "agent": %s, "mount": %s, "route": %s, "request_id": %s}\n'
+        '"host": %s, "referer": %s, "agent": %s, "mount": %s, "route": %s, "request_id": %s, '
+        '"upstream": %s}\n'
     )
 
     def __init__(self, limit: int = 0) -> None:
@@ -322,4 +324,5 @@ class JsonFormat:
             quote(value) if (value := fact("mount")) else "null",
             quote(value) if (value := fact("route")) else "null",
             quote(value) if (value := fact("request_id")) else "null",
+            quote(value) if (value := fact("upstream")) else "null",
         )

@@ -20,7 +20,7 @@ class Access:
     started: when the request head was complete, `time.time()` seconds.
     wait, body, app, send: seconds from the complete head to a thread taking it up; spent in reading the body; in the
         app (the call, its iteration, close()); in sending what the app's thread had left to send.
-    facts: what server and middleware noted for the log ("mount", "route", "request_id", "user").
+    facts: what server and middleware noted for the log ("mount", "route", "request_id", "user", "upstream").
     thread: name of the thread that ran the app.
     """
 

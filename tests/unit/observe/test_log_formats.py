@@ -22,7 +22,7 @@ from wsgikit.observe.settings import COMBINED, LogSettings
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) Chrome/139.0.0.0"
 JSON_KEYS = (
     "time", "remote", "user", "method", "target", "protocol", "status", "bytes", "total", "wait", "body", "app", "send",
-    "pid", "thread", "host", "referer", "agent", "mount", "route", "request_id",
+    "pid", "thread", "host", "referer", "agent", "mount", "route", "request_id", "upstream",
 )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def access(**changes: Any) -> Access:
         "body": 0.25,
         "app": 1.5,
         "send": 0.0625,
-        "facts": {"route": "/<shelf>", "mount": "shop", "request_id": "r-1", "user": "ann"},
+        "facts": {"route": "/<shelf>", "mount": "shop", "request_id": "r-1", "user": "ann", "upstream": "http://a"},
         "thread": "worker-3",
     }
     return Access(**(values | changes))
@@ -63,6 +63,7 @@ def line(form: str, limit: int = 0, **changes: Any) -> str:
         ("%(wait)s %(body)s %(app)s %(send)s %(total)s", "125000 250000 1500000 62500 1937500"),
         ("%(p)s %(pid)s", "<PID> PID"),
         ("%(thread)s %(mount)s %(route)s %(request_id)s %(user)s", "worker-3 shop /<shelf> r-1 ann"),
+        ("%(upstream)s", "http://a"),
         (
             "%({Content-Type}i)s %({user-agent}i)s",
             "text/plain " + BROWSER.replace(" ", "\\x20"),
@@ -109,8 +110,9 @@ def test_json_has_the_same_keys_each_time() -> None:
     assert tuple(full) == tuple(empty) == JSON_KEYS
     assert full["total"] == 1937500
     assert (full["wait"], full["body"], full["app"], full["send"]) == (125000, 250000, 1500000, 62500)
+    assert full["upstream"] == "http://a"
     assert (full["time"], full["status"], full["bytes"]) == ("2026-11-20T06:56:39.500Z", 200, 5120)
-    missing = ("status", "user", "host", "referer", "agent", "mount", "route", "request_id", "remote")
+    missing = ("status", "user", "host", "referer", "agent", "mount", "route", "request_id", "remote", "upstream")
     assert all(empty[key] is None for key in missing)
 
 
