@@ -38,7 +38,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wsgikit.client import Client, ClientSettings, Origin, Response
 from wsgikit.errors import ConfigError, UpstreamError
@@ -62,9 +62,13 @@ __all__ = ["ForwardProxy"]
 log = logging.getLogger("wsgikit.forward")
 
 _PLACE = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+T = TypeVar("T")
+
 _ABSOLUTE = re.compile(r"http://([^/?#]*)", re.IGNORECASE)
 # RFC 6052: what stands in the last 32 bits is an IPv4 address
 _NAT64 = IPv6Network("64:ff9b::/96")
+# Addresses of a host that are tried: each may take connect_timeout.
+_MOST = 4
 # The private addresses before fc00::/7 (RFC 3879), which `is_global` takes for public.
 _SITE_LOCAL = IPv6Network("fec0::/10")
 
@@ -110,8 +114,8 @@ class Destinations:
         match = _PLACE.fullmatch(text)
         return match is not None and self.names(match[1])
 
-    def find(self, text: str, default: int, ports: Sequence[int]) -> Place:
-        """Where `host:port` is. Forbidden: not allowed; UpstreamError: the name is not known."""
+    def find(self, text: str, default: int, ports: Sequence[int]) -> list[Place]:
+        """Where `host:port` is, in the resolver's order. Forbidden: not allowed; UpstreamError: unknown name."""
         match = _PLACE.fullmatch(text)
         if match is None:
             raise Forbidden(f"{text!a} is no host")
@@ -124,7 +128,7 @@ class Destinations:
         for each in found:
             if not self._may(each):
                 raise Forbidden(f"{host} is {each}, which is not public")
-        return Place(host, port, found[0])
+        return [Place(host, port, each) for each in found[:_MOST]]
 
     def _addresses(self, host: str, port: int) -> list[str]:
         try:
@@ -212,12 +216,13 @@ class ForwardProxy:
             log.warning("proxy: %s %s from %s: %s", environ["REQUEST_METHOD"], _target(environ), peer, error)
             return answer(environ, start_response, 403, "This proxy does not go there.")
         except UpstreamError as error:
-            _note(environ, error)
+            if error.phase in ("resolve", "choose"):  # what comes later is told where it happens
+                _note(environ, error)
             return refuse(environ, start_response, error.status)
 
     def _fetch(self, authority: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        place = self._destinations.find(authority, 80, self._ports)
-        return Gateway(_Direct(place, self._connections), self._settings)(environ, start_response)
+        places = self._destinations.find(authority, 80, self._ports)
+        return Gateway(_Direct(places, self._connections), self._settings)(environ, start_response)
 
     def _connect(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         takeover = environ.get("wsgikit.takeover")
@@ -226,10 +231,8 @@ class ForwardProxy:
         if not self._places.acquire(blocking=False):
             raise Unavailable("proxy", "too many tunnels", 1.0)
         try:
-            place = self._destinations.find(raw_target(environ), 0, self._connect_ports)
-            gone = environ.get("wsgikit.client_gone")
-            with Client(place.origin, self._connections) as client:
-                upstream = client.connect(gone.fileno() if gone is not None else -1).detach()
+            places = self._destinations.find(raw_target(environ), 0, self._connect_ports)
+            place, upstream = _first(places, environ, partial(self._dial, environ))
             with upstream:
                 sock, early = takeover("200 Connection established", [])
                 why = Tunnel(self._idle, lambda: False).run(sock, upstream, early, b"")
@@ -238,15 +241,32 @@ class ForwardProxy:
         finally:
             self._places.release()
 
+    def _dial(self, environ: WSGIEnvironment, place: Place) -> tuple[Place, socket.socket]:
+        gone = environ.get("wsgikit.client_gone")
+        with Client(place.origin, self._connections) as client:
+            return place, client.connect(gone.fileno() if gone is not None else -1).detach()
+
+
+def _first(places: Sequence[Place], environ: WSGIEnvironment, attempt: Callable[[Place], T]) -> T:
+    """What the first of the addresses gives that can be connected to. UpstreamError: of the last."""
+    for number, place in enumerate(places, 1):
+        try:
+            return attempt(place)
+        except UpstreamError as error:
+            _note(environ, error, number)
+            if error.phase != "connect" or place is places[-1]:
+                raise
+    raise UpstreamError("proxy", "resolve", "no address")
+
 
 def _target(environ: WSGIEnvironment) -> str:
     return ascii(raw_target(environ))[1:-1]
 
 
-def _note(environ: WSGIEnvironment, error: UpstreamError) -> None:
+def _note(environ: WSGIEnvironment, error: UpstreamError, attempt: int = 1) -> None:
     log.warning(
-        "proxy: %s %s: endpoint %s, phase %s, attempt 1: %s",
-        environ["REQUEST_METHOD"], _target(environ), error.endpoint, error.phase, error.detail,
+        "proxy: %s %s: endpoint %s, phase %s, attempt %d: %s",
+        environ["REQUEST_METHOD"], _target(environ), error.endpoint, error.phase, attempt, error.detail,
     )  # fmt: skip
 
 
@@ -255,16 +275,15 @@ class _Direct:
 
     name = "proxy"
 
-    def __init__(self, place: Place, settings: ClientSettings) -> None:
-        self._place = place
-        self._client = Client(place.origin, settings)
+    def __init__(self, places: Sequence[Place], settings: ClientSettings) -> None:
+        self._places = places
+        self._settings = settings
 
     def send(self, call: Call) -> _Reply:
-        try:
-            return _Reply(self._place, self._client.send(call.request(self._place.origin)))
-        except UpstreamError as error:
-            _note(call.environ, error)
-            raise
+        return _first(self._places, call.environ, partial(self._ask, call))
+
+    def _ask(self, call: Call, place: Place) -> _Reply:
+        return _Reply(place, Client(place.origin, self._settings).send(call.request(place.origin)))
 
     def serves(self, endpoint: object) -> bool:
         return True

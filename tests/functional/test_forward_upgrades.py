@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from scripted_upstream import Gone, Peer, ScriptedUpstream, answering, ok
 from throwaway_certificate import make, server_context
+from wsgi_call import call, environ_of
 
-from wsgikit.middleware.forward_proxy import Destinations, Forbidden, embedded, is_public
+from wsgikit.middleware.forward_proxy import Destinations, Forbidden, ForwardProxy, embedded, is_public
 from wsgikit.middleware.forward_upgrade import Tunnel
 from wsgikit.testing import RawClient, ServerProcess
 
@@ -303,6 +304,30 @@ def test_failures_and_a_full_house_are_told_and_logged() -> None:
         assert other.read_response().status == 504
         server.wait_for_output("phase choose, attempt 1: too many tunnels")
         server.wait_for_output(f":{upstream.port}, phase head, attempt 1: nothing within")
+
+
+def test_an_address_that_nobody_listens_at_is_followed_by_the_next(monkeypatch, caplog) -> None:
+    """As `localhost` is ::1 and 127.0.0.1, and the server there has one of them."""
+    real = socket.getaddrinfo
+
+    def two(host: str, port: int, *rest: int, **more: int) -> list[object]:
+        found = real("127.0.0.1" if host == "two.test" else host, port, *rest, **more)
+        return [(*found[0][:4], ("127.0.0.2", port)), *found] if host == "two.test" else found
+
+    with ScriptedUpstream(answering(ok(b"fetched"))) as upstream:
+        monkeypatch.setattr(socket, "getaddrinfo", two)
+        options = {"allow": ["two.test"], "private": ["127.0.0.0/8"], "clients": ["192.0.2.1"]}
+        app = ForwardProxy(**options, ports=[upstream.port], connect_ports=[upstream.port])
+        target = b"http://two.test:%d/x" % upstream.port
+        assert call(app, environ_of(b"/", **{"wsgikit.raw_target": target})).body == b"fetched"
+        assert f"//127.0.0.2:{upstream.port}, phase connect, attempt 1: " in caplog.text
+        own, far = socket.socketpair()
+        with own, far:
+            far.sendall(b"GET / HTTP/1.1\r\nHost: two.test\r\nConnection: close\r\n\r\n")
+            far.shutdown(socket.SHUT_WR)
+            environ = environ_of(b"CONNECT two.test:%d HTTP/1.1\r\nHost: a\r\n\r\n" % upstream.port)
+            app({**environ, "wsgikit.takeover": lambda *_: (own, b"")}, pytest.fail)
+            assert far.recv(1000).endswith(b"fetched")
 
 
 def test_strangers_may_not_use_it() -> None:
