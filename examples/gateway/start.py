@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 
 def serve(stack, app, port, **environ):
     command = [sys.executable, "-m", "wsgikit", "serve", app, "-b", f"127.0.0.1:{port}", "--pythonpath", str(HERE)]
+    command += ["--config", ""]  # whatever lies in the folder that this is started in
     process = stack.enter_context(subprocess.Popen(command, env={**os.environ, **environ}))
     stack.callback(process.terminate)
     return process

@@ -24,9 +24,10 @@ def get(server: ServerProcess, target: str):
         return client.read_response()
 
 
-def test_the_gateway_puts_a_product_together_in_three_shapes() -> None:
+def test_the_gateway_puts_a_product_together_in_three_shapes(tmp_path: Path) -> None:
+    (tmp_path / "wsgikit.toml").write_text('[[mount]]\npath = "/product"\napp = "somebody_elses:app"\n')
     command = [sys.executable, str(EXAMPLES / "gateway" / "start.py"), "--port", "{port}"]
-    with ServerProcess(command, limits=ProcessLimits(ready=60)) as server:
+    with ServerProcess(command, limits=ProcessLimits(ready=60), cwd=tmp_path) as server:
         page = get(server, "/product/42")
         assert page.status == 200
         text = page.body.decode()
