@@ -15,7 +15,7 @@ from wsgikit.middleware.request_fields import drop_fields, set_field
 from wsgikit.middleware.xslt.conditions import Conditions
 from wsgikit.middleware.xslt.failures import TooLarge, XsltError
 from wsgikit.middleware.xslt.parameters import varies_on
-from wsgikit.middleware.xslt.source_file import close, read
+from wsgikit.middleware.xslt.source_file import begun, close, read, sends_early
 from wsgikit.middleware.xslt.source_head import SourceHead
 from wsgikit.middleware.xslt.work import Work
 from wsgikit.wsgi.wrap import Discard, Replace, Response, Transform, wrap
@@ -73,7 +73,7 @@ class Exchange:
         # only where needed: the two refer to each other, which is work for the garbage collector
         self._conditions = Conditions(self) if self.is_conditional else None
         # the body is collected, and has this Content-Length; or nothing of it is needed
-        self._collecting = self._replacing = False
+        self._begun = self._collecting = self._replacing = False
         self._length: int | None = None
         self._off = False
         # the body has turned out to be too large, and goes through
@@ -108,6 +108,10 @@ class Exchange:
             if self._collecting:
                 # a file waits for nobody, so it can be read at once, and the answer has a Content-Length
                 return read(iterable, self._length, self.settings.max_input)
+        elif type(iterable) not in (list, tuple) and sends_early(environ):
+            iterable = iterable if self._begun else begun(iterable)
+            if self._collecting:
+                return read(iterable, None, self.settings.max_input)
         return iterable
 
     # The request -----------------------------------------------------------------------------------------------------
@@ -139,7 +143,7 @@ class Exchange:
 
     def _head(self, response: Response) -> None:
         settings = self.settings
-        self._off = False
+        self._begun, self._off = True, False
         said = response.get(settings.opt_out) if settings.opt_out else ""
         if said:
             self._off = said.strip(" \t").lower() == "off"
@@ -191,7 +195,7 @@ class Exchange:
         if self.client.get("REQUEST_METHOD") == "HEAD":
             work.describe()
             # what only the document would tell is left out (RFC 9110 9.3.2)
-            response.remove("Content-Length", *([] if work.decided else ["Content-Type"]))
+            response.remove("Content-Length", *([] if work.knows_type else ["Content-Type"]))
             return None
         kept = work.kept()
         if kept is not None:

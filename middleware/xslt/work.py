@@ -79,6 +79,11 @@ class Work(Transform):
         self._prepared = ("", "")
         self.done = False
 
+    @property
+    def knows_type(self) -> bool:
+        """Whether the result's Content-Type is known before there is a result."""
+        return self.decided and self._expected is not None and self._expected.chain.output.decided
+
     # Before the body is read -----------------------------------------------------------------------------------------
 
     def is_fresh(self) -> bool:

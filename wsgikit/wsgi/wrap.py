@@ -144,8 +144,7 @@ class Response(ResponseHead):
                 self._hooks[0](self)
             if not self._detached:
                 self._choose()
-            self._pending, self._given = False, True
-            self._server_write = self._server_start(self.status, self.headers, exc_info)
+            self._replace_head(exc_info)
         finally:
             del exc_info
         return self._write
@@ -170,13 +169,19 @@ class Response(ResponseHead):
         to `sys.exc_info()`, so call it in an except block. What the app still sends is thrown away.
         """
         exc_info = exc_info or sys.exc_info()
+        try:
+            self._started, self._transform = True, _ENDED
+            self.status, self.headers = status, headers
+            self._replace_head(exc_info)
+        finally:
+            del exc_info
+
+    def _replace_head(self, exc_info: Any) -> None:
         # uWSGI 2.0.31 drops the body of every response begun with exc_info (unbit/uwsgi#2278)
         needless = "uwsgi.version" in self.environ and not self._given
+        self._pending, self._given = False, True
         try:
-            self._started, self._pending, self._transform = True, False, _ENDED
-            self.status, self.headers = status, headers
-            self._given = True
-            self._server_write = self._server_start(status, headers, *([] if needless else [exc_info]))
+            self._server_write = self._server_start(self.status, self.headers, *([] if needless else [exc_info]))
         finally:
             del exc_info
 

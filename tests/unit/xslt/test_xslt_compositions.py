@@ -285,3 +285,44 @@ def test_what_is_not_transformed_streams(stacks: Any, name: str) -> None:
         assert next(iterator) == b"first block, "
         assert app.nexts == 1
         assert b"".join(iterator) == BODIES[app_name].removeprefix(b"first block, ")
+
+
+EARLY = ({"gunicorn.socket": None}, {"uwsgi.version": b"2"}, {"SERVER_SOFTWARE": "WSGIServer/0.2 CPython/3.11"})
+
+
+@pytest.mark.parametrize("server", EARLY)
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("source", "status", "media"),
+    [
+        (b"<page>text</page>", "200", "application/xml; charset=utf-8"),
+        (b"<page>", "500", "text/html; charset=utf-8"),
+        (b"<page>" + b"x" * 100 + b"</page>", "200", "text/xml"),
+    ],
+)
+def test_servers_that_send_the_head_with_an_empty_block(
+    bench: Any, app_class: Any, server: Any, lazy: bool, source: bytes, status: str, media: str
+) -> None:
+    """As gunicorn, uWSGI and wsgiref do, whatever PEP 3333 says: what they have at the first block has to be right."""
+    app = app_class(source, "text/xml")
+    app.blocks = 5
+
+    def late(environ: Any, start_response: Any) -> Any:
+        yield from app(environ, start_response)
+        app.closed += 1
+
+    sheet = bench.sheet('<xsl:template match="/"><xsl:copy-of select="."/></xsl:template>')
+    layer = XSLT(late if lazy else app, stylesheet=sheet, negotiate=False, max_input=100)
+    heads: list[tuple[str, Any, Any]] = []
+    sent: list[tuple[str, Any, Any]] = []
+    body = b""
+    environ = {**make_environ("GET", "/", HTTP_ACCEPT="text/html"), **server}
+    result = layer(environ, lambda status, headers, exc_info=None: heads.append((status, list(headers), exc_info)))
+    for block in result:
+        sent = sent or heads[-1:]
+        body += block
+    if hasattr(result, "close"):
+        result.close()
+    assert (sent[0][0][:3], dict(sent[0][1])["Content-Type"], app.closed) == (status, media, 1)
+    assert body == source if len(source) > 100 else body
+    assert "uwsgi.version" not in server or sent[0][2] is None, "uWSGI would drop the body"

@@ -383,6 +383,16 @@ def test_head_says_what_get_says(app_class: Any, ask: Any, blocks: Any) -> None:
     assert ask(app, method="HEAD", HTTP_IF_NONE_MATCH=tag(get)).code == 304
 
 
+@pytest.mark.parametrize("output", ["", '<xsl:output method="xml"/>'])
+def test_head_says_no_type_that_the_result_may_not_have(bench: Any, app_class: Any, ask: Any, output: str) -> None:
+    sheet = bench.sheet(f'{output}<xsl:template match="/"><xsl:copy-of select="*"/></xsl:template>')
+    options = {"stylesheet": sheet, "negotiate": False}
+    app = app_class(b"<page/>", ETag='"1"')
+    assert ask(app, options).get("Content-Type") == "application/xml; charset=utf-8"
+    assert ask(app, options, method="HEAD").get("Content-Type") is None
+    assert ask(app, {**options, "head": "get"}, method="HEAD").get("Content-Type") == "application/xml; charset=utf-8"
+
+
 def test_range_is_not_passed_on_for_documents(app_class: Any, ask: Any) -> None:
     app = app_class()
     for path in ("/page.xml", "/page", "/", "/feed.atom"):
