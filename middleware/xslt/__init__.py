@@ -74,14 +74,15 @@ Safety
                   (100)
     isolate       transform in other processes, for stylesheets that are not trusted (false)
     deadline      for these: seconds for a transformation, after which the process is stopped ("10s"); memory: bytes
-                  for each ("512MiB"); processes: most at once in each worker (2)
+                  for each ("512MiB"); processes: most at once in each worker (2); a mistake without isolate
     engine        "lxml" (XSLT 1.0), or "saxon" (XSLT 3.0, JSON; `pip install saxonche`) ("lxml")
 
     External entities, XInclude, networks and written files are refused always.
 
 Streaming: a transformed response is collected first, with an empty block given on for each that comes; all others go
 through block by block. Put Compress outside: it is told by an order check. Kept stylesheets and results are each
-worker's own. Other servers: nothing is lost; where wsgi.file_wrapper is no class, files have no Content-Length.
+worker's own. Other servers: nothing is lost; those that send the head with an empty block (gunicorn, uWSGI, Werkzeug,
+Granian, wsgiref) get no block before the result; where wsgi.file_wrapper is no class, files have no Content-Length.
 """
 
 from wsgikit.middleware.xslt.app import XSLT

@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the source is JSON (--engine saxon)")
     parser.add_argument("--type", action="store_true", help="say the Content-Type of the result, on standard error")
     parser.add_argument("--isolate", action="store_true", help="in a process of its own, with a deadline")
-    parser.add_argument("--deadline", default="10s", metavar="TIME", help="for --isolate [10s]")
+    parser.add_argument("--deadline", metavar="TIME", help="for --isolate [10s]")
     parser.add_argument("--max-input", default="64MiB", metavar="SIZE", help="largest source [64MiB]")
     parser.add_argument("--max-output", default="256MiB", metavar="SIZE", help="largest result [256MiB]")
     policy_arguments(parser)
@@ -92,10 +92,12 @@ def _engine(options: argparse.Namespace, policy: Policy) -> Engine:
 
     html = options.html or "libxml2"
     if not options.isolate:
+        if options.deadline is not None:
+            raise ConfigError("--deadline is for --isolate; inside this process there is no such limit")
         return make_engine(options.engine, policy, copies=1, html=html)
     from wsgikit.middleware.xslt.isolation import IsolatedEngine, Isolation
 
-    deadline = seconds(options.deadline, "--deadline", least=0.01)
+    deadline = seconds(options.deadline or "10s", "--deadline", least=0.01)
     return IsolatedEngine(options.engine, policy, Isolation(seconds=deadline, processes=1), html=html)
 
 

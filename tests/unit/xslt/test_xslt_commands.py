@@ -73,6 +73,7 @@ def test_failures_are_told_with_their_place(bench: Any, call: Any) -> None:
         (["say.xsl", "a.xml", "--param", "x"], "--param x: write NAME=VALUE"),
         (["say.xsl", "a.xml", "--param", "a b=x"], "--param has 'a b' in it: a name such as"),
         (["say.xsl", "a.xml", "--xpath", "1=x"], "--xpath has '1' in it"),
+        (["say.xsl", "a.xml", "--deadline", "5s"], "--deadline is for --isolate"),
         (["say.xsl", "a.xml", "--engine", "x"], "engine = 'x'"),
         (["say.xsl", "a.xml", "--allow", "x"], "allow = 'x'"),
         (["say.xsl", "a.xml", "--root", "/no/such"], "roots"),
