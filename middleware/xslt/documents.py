@@ -55,7 +55,7 @@ def parse_source(source: Source, policy: Policy, html: str = "libxml2") -> Any:
     """An lxml ElementTree. SourceError (line and column), Refused, TooLarge."""
     limits = policy.limits
     if len(source.data) > limits.source:
-        raise TooLarge("max_input", f"the source is larger than {limits.source} bytes", Place(source.name))
+        raise TooLarge("max_input", f"the source is larger than {limits.source} bytes (max_input)", Place(source.name))
     if source.kind == "json":
         raise SourceError("this engine has no JSON; engine = 'saxon' has", Place(source.name))
     _count_names(len(source.data))
@@ -131,7 +131,7 @@ def _source_error(error: Any, name: str) -> SourceError | TooLarge:
     text = re.sub(r", line \d+, column \d+.*\Z", "", text)
     place = Place(name, line, column)
     if "xcessive depth" in text:
-        return TooLarge("max_depth", "elements are nested deeper than 256", place)
+        return TooLarge("max_depth", "elements are nested deeper than 256 (max_depth)", place)
     if "amplification" in text.lower():
         return TooLarge("max_nodes", "entities make it too large", place)
     return SourceError(f"is not well-formed: {text}", place)
@@ -156,11 +156,11 @@ def _html(source: Source, builder: str) -> Any:
 
 def _check_size(tree: Any, source: Source, builder: str, limits: Limits) -> None:
     if _most_nodes(tree, source, builder, limits) > limits.nodes and (nodes := int(_COUNT(tree))) > limits.nodes:
-        raise TooLarge("max_nodes", f"{nodes} nodes, more than {limits.nodes}", Place(source.name))
+        raise TooLarge("max_nodes", f"{nodes} nodes, more than {limits.nodes} (max_nodes)", Place(source.name))
     if limits.depth < 256 or source.kind == "html":
         deeper = "boolean(" + "/*" * (limits.depth + 1) + ")"
         if tree.xpath(deeper):
-            text = f"elements are nested deeper than {limits.depth}"
+            text = f"elements are nested deeper than {limits.depth} (max_depth)"
             raise TooLarge("max_depth", text, Place(source.name))
 
 

@@ -188,7 +188,8 @@ class Exchange:
             return None
         if source.length is not None and source.length > self.settings.max_input:
             response.headers[:] = source.headers
-            raise TooLarge("max_input", f"the source has {source.length} bytes, more than {self.settings.max_input}")
+            limit = self.settings.max_input
+            raise TooLarge("max_input", f"the source has {source.length} bytes, more than {limit} (max_input)")
         work = Work(self, response, source, rules, expected)
         if work.is_fresh():
             return Discard()

@@ -84,7 +84,7 @@ class IsolatedEngine:
 
     def apply(self, chain: Sequence[Stylesheet], source: Source, parameters: Parameters) -> Result:
         if len(source.data) > self.policy.limits.source:
-            raise TooLarge("max_input", f"the source is larger than {self.policy.limits.source} bytes")
+            raise TooLarge("max_input", f"the source is larger than {self.policy.limits.source} bytes (max_input)")
         space = chain[0].space if isinstance(chain[0], IsolatedStylesheet) else None
         if space is None:
             raise TypeError(f"{chain[0]!r} is of another engine")

@@ -251,7 +251,7 @@ class _Copy:
         """The result as xsl:output says. TooLarge."""
         body = bytes(result)
         if len(body) > self._limit.output:
-            raise TooLarge("max_output", f"the result is larger than {self._limit.output} bytes")
+            raise TooLarge("max_output", f"the result is larger than {self._limit.output} bytes (max_output)")
         return body
 
 

@@ -94,7 +94,7 @@ class SaxonEngine:
             error.messages = tuple(messages)  # type: ignore[attr-defined]
             raise
         if len(result.body) > self.policy.limits.output:
-            raise TooLarge("max_output", f"the result is larger than {self.policy.limits.output} bytes")
+            raise TooLarge("max_output", f"the result is larger than {self.policy.limits.output} bytes (max_output)")
         return result._replace(messages=tuple(messages))
 
 
@@ -211,7 +211,9 @@ class _Machine:
     def source(self, source: Source, policy: Policy, html: str) -> Any:
         """A document or, from JSON, a map or array. SourceError."""
         if len(source.data) > policy.limits.source:
-            raise TooLarge("max_input", f"the source is larger than {policy.limits.source} bytes", Place(source.name))
+            raise TooLarge(
+                "max_input", f"the source is larger than {policy.limits.source} bytes (max_input)", Place(source.name)
+            )
         try:
             if source.kind == "json":
                 return self._processor.parse_json(json_text=source.data.decode("utf-8-sig"))

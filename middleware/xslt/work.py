@@ -206,7 +206,7 @@ class Work(Transform):
     # The result ------------------------------------------------------------------------------------------------------
 
     def _too_large(self) -> TooLarge:
-        return TooLarge("max_input", f"the source is larger than {self._exchange.settings.max_input} bytes")
+        return TooLarge("max_input", f"the source is larger than {self._exchange.settings.max_input} bytes (max_input)")
 
     def _outcome(self, body: bytes) -> _Outcome:
         if not body and self._kind() == "html":

@@ -129,6 +129,7 @@ def test_limits_of_documents(bench: Any, limits: Any, source: bytes, limit: str)
     with pytest.raises(TooLarge) as caught:
         bench.run(bench.put("identity.xsl"), source, **limits)
     assert caught.value.limit == limit
+    assert f"({limit})" in caught.value.text, "the option to turn"
 
 
 def test_attributes_of_html_without_a_value_count_as_well(bench: Any) -> None:
