@@ -81,13 +81,14 @@ class SaxonEngine:
         machine = _machine(self.policy)
         value = machine.source(source, self.policy, self.html)
         messages: list[str] = []
-        result = Result(b"", "")
+        result, made_by = Result(b"", ""), ""
         try:
             for sheet in chain:
                 if not isinstance(sheet, SaxonStylesheet):
                     raise TypeError(f"{sheet!r} is of another engine")
                 if result.content_type:
-                    value = machine.source(Source(result.body, name=source.name), self.policy, self.html)
+                    value = machine.source(Source(result.body, name=made_by), self.policy, self.html)
+                made_by = f"result of {shown(sheet.bundle.uri)}"
                 with sheet.lent() as copy:
                     result = copy.run(value, parameters, messages)
         except XsltError as error:

@@ -110,6 +110,15 @@ def test_terminating_messages_and_failures(bench: Any) -> None:
     assert source.value.place[:2] == ("page.xml", 2)
 
 
+def test_a_chain_that_breaks_names_the_stylesheet_that_broke_it(bench: Any) -> None:
+    engine = bench.engine(engine="saxon")
+    path = bench.sheet('<xsl:template match="/">only text</xsl:template>', head=HEAD)
+    sheet = engine.compile(file_uri(path), Folders(engine.policy))
+    with pytest.raises(SourceError) as caught:
+        engine.apply([sheet, sheet], Source(b"<page/>", name="page.xml"), {})
+    assert caught.value.place.file == f"result of {path}"
+
+
 def test_limits_are_the_same(bench: Any) -> None:
     with pytest.raises(TooLarge):
         saxon(bench, bench.put("identity.xsl"), b"<a>" + b"<b/>" * 100 + b"</a>", nodes=50)
