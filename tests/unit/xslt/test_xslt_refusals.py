@@ -108,6 +108,15 @@ def test_an_entity_nobody_declared_is_told_with_its_line(bench: Any, doctype: st
     assert caught.value.place.line == 3
 
 
+def test_an_entity_nobody_declared_is_not_lost_in_an_attribute(bench: Any) -> None:
+    sheet = bench.put("identity.xsl")
+    named = '<!DOCTYPE page SYSTEM "page.dtd">\n<page title="a&nbsp;b"/>'
+    with pytest.raises(Refused, match="nbsp") as caught:
+        bench.run(sheet, named)
+    assert caught.value.place.line == 2
+    assert b"a&lt;b" in bench.run(sheet, named.replace("nbsp", "lt")).body
+
+
 def test_xinclude_is_only_an_element(bench: Any) -> None:
     body = bench.run(bench.put("identity.xsl"), bench.text("xinclude.xml")).body
     assert b"xi:include" in body
