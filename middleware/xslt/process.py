@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import OrderedDict
 from typing import Any
 
@@ -99,7 +100,7 @@ class Loop:
             try:
                 answer, out = self._answer(head, blobs)
             except XsltError as error:
-                answer, out = {"error": error_to(error)}, []
+                answer, out = {"error": error_to(self._explained(error))}, []
             except (MemoryError, RecursionError) as error:
                 answer, out = {"error": error_to(TransformError(f"out of memory ({type(error).__name__})"))}, []
             self._alarm(0)
@@ -109,6 +110,12 @@ class Loop:
         """The worker stops us at the deadline; should it have died, the system does, a second later."""
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, seconds + 1 if seconds else 0)
+
+    def _explained(self, error: XsltError) -> XsltError:
+        """libxslt calls it all kinds of failure when there is no memory."""
+        if type(error) is TransformError and self._memory and _peak() > self._memory * _RETIRE_ABOVE:
+            error.text += f" (it has taken most of the {self._memory} bytes of `memory`)"
+        return error
 
     def _is_large(self) -> bool:
         try:
@@ -165,6 +172,16 @@ def main() -> None:
     _limit(settings["memory"])
     pipes.send({"ready": True})
     loop.run()
+
+
+def _peak() -> int:
+    """The most bytes that this process has had in memory; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def _limit(memory: int) -> None:
