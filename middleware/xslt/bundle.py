@@ -20,6 +20,9 @@ from wsgikit.middleware.xslt.space import APP_SCHEME, SCHEME, Dependency, Loaded
 
 __all__ = ["Bundle", "collect", "survey"]
 
+# a host that no URI names (RFC 2606 2)
+_NOBODY = "http://wsgikit.invalid"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
@@ -202,8 +205,8 @@ def _joined(base: str, written: str) -> str:
     """RFC 3986 5.2 for bases of our scheme, which urljoin does not know as one with a hierarchy."""
     for scheme in (SCHEME, APP_SCHEME):
         if base.startswith(scheme):
-            joined = urljoin("http://x" + base[len(scheme) :], written)
-            return scheme + joined[8:] if joined.startswith("http://x/") else joined
+            joined = urljoin(_NOBODY + base[len(scheme) :], written)
+            return scheme + joined[len(_NOBODY) :] if joined.startswith(_NOBODY + "/") else joined
     return urljoin(base, written)
 
 

@@ -110,8 +110,8 @@ def _tokens(value: str) -> tuple[str, ...]:
 @lru_cache(maxsize=500)
 def _varied(value: str, names: tuple[str, ...]) -> str:
     present = _tokens(value)
-    new = [name for name in names if name.lower() not in present] if "*" not in present else []
-    return ", ".join([*([value] if value else []), *new])
+    new = {name.lower(): name for name in reversed(names) if name.lower() not in present} if "*" not in present else {}
+    return ", ".join([*([value] if value else []), *reversed(new.values())])
 
 
 @lru_cache(maxsize=500)

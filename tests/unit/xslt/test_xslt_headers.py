@@ -153,6 +153,12 @@ def test_the_head_of_a_result(app_class: Any, ask: Any, shape: str) -> None:
     assert seen.starts == 1
 
 
+def test_vary_names_a_field_once(app_class: Any, ask: Any) -> None:
+    params = {"p": {"header": "accept"}, "q": {"header": "X-Who"}, "r": {"environ": "HTTP_X_WHO"}}
+    assert ask(app_class(), {"params": params}).get("Vary") == "Accept, X-Who"
+    assert ask(app_class(Vary="x-who"), {"params": params}).get("Vary") == "x-who, Accept"
+
+
 def test_set_cookie_and_others_stay(app_class: Any, ask: Any) -> None:
     seen = ask(app_class(Set_Cookie="a=b", Link="</x>; rel=preload", Vary="Cookie"))
     found = (seen.get("Set-Cookie"), seen.get("Link"), seen.get("Vary"))

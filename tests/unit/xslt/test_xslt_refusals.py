@@ -355,6 +355,16 @@ def test_only_regular_files_are_read(bench: Any) -> None:
             bench.run(str(bench.root / name))
 
 
+def test_a_host_of_one_letter_is_no_folder(bench: Any) -> None:
+    bench.sheet('<xsl:template match="/"><found/></xsl:template>', "common.xsl")
+    path = bench.sheet(f'<xsl:import href="http://x{bench.root}/common.xsl"/>')
+    with pytest.raises(Refused) as caught:
+        bench.run(path)
+    assert caught.value.reason == "network"
+    path = bench.sheet('<xsl:import href="http://x/common.xsl"/>')
+    assert b"<found/>" in bench.run(path, uris={"http://x/": str(bench.root)}).body
+
+
 def test_uris_can_stand_for_folders_in_the_roots(bench: Any) -> None:
     bench.sheet('<xsl:template match="/"><found/></xsl:template>', "common.xsl")
     path = bench.sheet('<xsl:import href="http://styles.example/1.0/common.xsl"/>')
