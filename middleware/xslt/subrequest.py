@@ -8,15 +8,16 @@ asks for its stylesheets through further layers like this one meets the limit of
 from __future__ import annotations
 
 import io
+import traceback
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from wsgikit.middleware.xslt.failures import Place, Refused, SheetError, TooLarge
+from wsgikit.middleware.xslt.failures import Place, Refused, SheetError, TooLarge, XsltError
 from wsgikit.middleware.xslt.space import APP_SCHEME, Dependency, Loaded, digest_of
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = ["DEPTH", "AppSpace"]
 
@@ -94,16 +95,26 @@ class AppSpace:
             heads.append(status)
             return written.append
 
-        iterable = self._app(self._request(target, depth), start_response)
         try:
-            data = self._collected(written, iterable, target)
+            data = self._answer(self._request(target, depth), start_response, written)
+        except XsltError:
+            raise
+        except Exception as error:
+            # of the app, but what becomes of it is said by `on_error`, and a good version stays in use
+            traceback.print_exception(error, file=self._environ.get("wsgi.errors"))
+            raise SheetError(f"the app failed with {type(error).__name__}: {error}", Place(target)) from error
+        if not heads or heads[-1][:3] != "200":
+            raise SheetError(f"the app answers {heads[-1] if heads else 'nothing'}", Place(target))
+        return data
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse, written: list[bytes]) -> bytes:
+        iterable = self._app(environ, start_response)
+        try:
+            return self._collected(written, iterable, environ["REQUEST_URI"])
         finally:
             close = getattr(iterable, "close", None)
             if close is not None:
                 close()
-        if not heads or heads[-1][:3] != "200":
-            raise SheetError(f"the app answers {heads[-1] if heads else 'nothing'}", Place(target))
-        return data
 
     def _collected(self, written: list[bytes], iterable: Iterable[bytes], target: str) -> bytes:
         pieces, size = written, 0

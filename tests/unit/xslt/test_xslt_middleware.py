@@ -229,6 +229,25 @@ def test_a_change_in_the_app_is_seen(bench: Any, browse: Any) -> None:
     assert (again.code, word(again)) == (200, "new")
 
 
+def test_an_app_that_fails_over_a_stylesheet(bench: Any, browse: Any) -> None:
+    app, fails = site(bench), True
+
+    def failing(environ: Any, start_response: Any) -> Any:
+        if fails and environ["PATH_INFO"] == "/style/page.xsl":
+            raise ValueError("no disk")
+        return app(environ, start_response)
+
+    errors = io.StringIO()
+    seen = browse(XSLT(failing, follow="app", on_error="pass"), path="/docs/a.xml", **{"wsgi.errors": errors})
+    assert (seen.error, seen.body) == (None, app.files["/docs/a.xml"][1].encode())
+    assert "ValueError: no disk" in errors.getvalue()
+    layer = XSLT(failing, follow="app", check=0)
+    fails = False
+    assert word(browse(layer, path="/docs/a.xml")) == "page"
+    fails = True
+    assert word(browse(layer, path="/docs/a.xml")) == "page", "the last good one stays in use"
+
+
 @pytest.mark.parametrize(("depth", "code"), [(1, 500), (2, 200)])
 def test_requests_within_requests_have_an_end(bench: Any, browse: Any, depth: int, code: int) -> None:
     """A stylesheet that an inner layer makes out of another one: a request within a request."""
