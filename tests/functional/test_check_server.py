@@ -7,7 +7,9 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,8 @@ from waiting import wait_for
 
 from wsgikit.testing import ServerProcess, accepts, free_port
 from wsgikit.testing.processtree import MARK
+from wsgikit.validators.server.runner import Plan
+from wsgikit.validators.server.runner import check as run_check
 from wsgikit.validators.server.target import Running, Target
 
 ROOT = Path(__file__).parent.parent.parent
@@ -232,6 +236,26 @@ def test_term_stops_the_servers_too(tmp_path: Path, number: int) -> None:
     wait_for(lambda: len(marked_processes(str(tmp_path))) >= 2)
     process.send_signal(number)
     assert process.wait(25) == 128 + number
+
+
+def test_a_signal_while_servers_begin_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second of three lanes has just begun when its exception comes."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    begin, begun = threading.Thread.start, []
+
+    def interrupted(thread: threading.Thread) -> None:
+        begin(thread)
+        if "(_drive)" in thread.name:
+            begun.append(thread)
+            if len(begun) == 2:
+                raise SystemExit(143)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    command = (*CORRECT, str(tmp_path))  # by which it is found again
+    with pytest.raises(SystemExit):
+        run_check(Target(command=command), Plan(lanes=3))
+    assert len(begun) == 2
+    assert not any(thread.is_alive() for thread in begun)
 
 
 def test_a_running_server_by_its_url(tmp_path: Path) -> None:

@@ -117,16 +117,17 @@ def _deal(first: Lane, target: Target, plan: Plan, chosen: Sequence[Case], run: 
     count = min(plan.lanes, len(chosen)) if target.startable and target.parallel else 1
     lanes = [first, *(Lane(target) for _ in range(max(count, 1) - 1))]
     threads = [threading.Thread(target=_drive, args=(lane, work, run), daemon=True) for lane in lanes]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for thread in threads:
             while thread.is_alive():
                 thread.join(0.2)
-    except BaseException:
+    except BaseException:  # a signal's exception, perhaps before all have been started
         run.deadline = 0.0
         for thread in threads:
-            thread.join(15.0)
+            if thread.ident is not None:
+                thread.join(15.0)
         raise
     finally:
         for lane in lanes:
