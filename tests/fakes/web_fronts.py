@@ -127,6 +127,10 @@ class Front:
             (self.folder / name).read_text("utf-8", "replace") for name in names if (self.folder / name).exists()
         )
 
+    def has_crashed(self) -> bool:
+        """Whether a fault of its own has ended it."""
+        return self._process is not None and self._process.poll() == -signal.SIGSEGV
+
     def stop(self) -> None:
         process = self._process
         if process is not None:

@@ -44,6 +44,10 @@ ODDITIES = {
 }
 
 
+# What a front adds that RFC 9110 8.6 forbids: HAProxy 3.2 gives 204 and 304 a Content-Length of 0.
+DEFECTS = {"haproxy-fastcgi.cfg": {"framing-on-bodiless-status"}}
+
+
 @dataclass
 class Pair:
     """A front, and what it is asked. `prefix`: where the app is mounted."""
@@ -56,10 +60,12 @@ class Pair:
     def ask(self, target: str, method: str = "GET", body: bytes = b"", *fields: str) -> Response:
         with self.client() as client:
             self.send(client, target, method, body, *fields)
-            return client.read_response(method)
+            answer = client.read_response(method)
+        assert set(answer.defects) <= DEFECTS.get(self.file, set())
+        return answer
 
     def client(self) -> RawClient:
-        return RawClient(("127.0.0.1", self.front.port), timeout=15)
+        return RawClient(("127.0.0.1", self.front.port), timeout=15, strict=self.file not in DEFECTS)
 
     def send(self, client: RawClient, target: str, method: str = "GET", body: bytes = b"", *fields: str) -> None:
         lines = [f"{method} {self.prefix}{target} HTTP/1.1", f"Host: 127.0.0.1:{self.front.port}", *fields]

@@ -15,6 +15,7 @@ import fastcgi_peer as peer
 import pytest
 from web_fronts import DEPLOY, Front, missing
 
+from wsgikit.errors import Disconnected
 from wsgikit.testing import RawClient, ServerProcess
 from wsgikit.testing.response import Response
 from wsgikit.wire.fastcgi import Kind, Role, format_stream
@@ -51,7 +52,12 @@ def test_an_authorizer_behind_a_real_server(file) -> None:
         wrong = base64.b64encode(b"alice:looking-glass").decode()
         assert ask(front.port, "/private/letter.txt", f"Authorization: Basic {wrong}").status == 401
         right = base64.b64encode(b"alice:wonderland").decode()
-        answer = ask(front.port, "/private/letter.txt", f"Authorization: Basic {right}")
+        try:
+            answer = ask(front.port, "/private/letter.txt", f"Authorization: Basic {right}")
+        except Disconnected:
+            if front.has_crashed():
+                pytest.skip(f"{file.partition('-')[0]} itself ends with SIGSEGV here")
+            raise
         assert (answer.status, answer.body) == (200, b"dear alice\n"), (answer, front.logs())
 
 

@@ -54,6 +54,11 @@ def canonical(data: bytes, kind: str) -> str:
     if kind == "text":
         return data.decode()
     root = html.document_fromstring(data) if kind == "html" else etree.fromstring(data)
+    for meta in root.iter("meta"):  # libxml2 writes the charset the short way since 2.15
+        if (meta.get("http-equiv") or "").lower() == "content-type":
+            charset = (meta.get("content") or "").partition("charset=")[2]
+            meta.attrib.clear()
+            meta.set("charset", charset)
     for element in root.iter():
         element.tail = " ".join((element.tail or "").split()) or None
         if isinstance(element.tag, str):
