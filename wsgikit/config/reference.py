@@ -21,8 +21,10 @@ over the file, the file over the default.
 
 The file is `--config FILE`, else `$WSGIKIT_CONFIG`, else `wsgikit.toml` in the working directory, else a
 `pyproject.toml` there with a `[tool.wsgikit]`; `--config ""` reads none. Relative paths in a file start at the file's
-folder. `$PORT` stands for `--bind 0.0.0.0:$PORT`, `$WEB_CONCURRENCY` for `--workers`. `wsgikit check config` tests a
-file without serving: it tells all mistakes, each with its line, and warns of an upstream or group that nothing uses.
+folder; those that middleware in `use` is given start where modules are looked for, in the working directory or in
+`chdir` (`chdir = "."`: the file's folder). `$PORT` stands for `--bind 0.0.0.0:$PORT`, `$WEB_CONCURRENCY` for
+`--workers`. `wsgikit check config` tests a file without serving: it tells all mistakes, each with its line, and warns
+of an upstream or group that nothing uses.
 
 Times are seconds, or texts such as `"500ms"`, `"30s"`, `"5m"`, `"1h"`. Sizes are bytes, or texts such as `"64KiB"` and
 `"200MiB"`. Switches are `true` and `false` in the file, `--preload` and `--no-preload` on the command line. A list is

@@ -162,3 +162,10 @@ def test_a_warning_for_what_nothing_uses(check: Check, capsys: pytest.CaptureFix
     )
     assert check(used) == []
     assert capsys.readouterr().err == ""
+
+
+def test_relative_names_in_middleware_start_where_the_server_works(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "site" / "files").mkdir(parents=True)
+    mount = "[[mount]]\n[[mount.use]]\nmiddleware = 'static'\ndirectory = 'files'\n"
+    assert [line[:2] for line in check(mount)] == ["2:"]
+    assert check("chdir = 'site'\n" + mount) == []
