@@ -24,9 +24,10 @@ help:
 demo: $(VENV)/.installed
 	$(BIN)/wsgikit serve --config examples/demo/wsgikit.toml $(ARGS)
 
-# Whole files to each process, so that a server which a file's tests share is started once. One process: ARGS=-n0
+# Whole files to each process, so that a server which a file's tests share is started once. Four on two cores, too: much
+# of it is waiting. One process: ARGS=-n0
 test: $(VENV)/.developing
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 # pytest leaves with 5 where nothing was selected
 soak: $(VENV)/.developing
