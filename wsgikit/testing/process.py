@@ -25,6 +25,7 @@ from wsgikit.testing.ports import LOOPBACK, accepts, free_port
 from wsgikit.testing.processtree import MARK, kill_marked, listening_of_group
 
 _POLL = 0.02
+_LOOKS = 15
 
 
 class ServerStartError(WsgikitError):
@@ -155,8 +156,8 @@ class ServerProcess:
             self._stopped = True
             if self._process is not None:
                 self._end(self._process)
-            else:  # a signal's exception came between the child's beginning and our knowing of it
-                kill_marked(self._token)
+            else:
+                self._end_unknown()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
@@ -172,6 +173,16 @@ class ServerProcess:
         kill_marked(self._token)
         process.wait()
         self._output.finish()
+
+    def _end_unknown(self) -> None:
+        """A signal's exception came when a child had begun, perhaps, and before we knew of it.
+
+        Its mark is not to be seen in its first moments: exec(2) lets us go on before it has set up the environment.
+        """
+        for _ in range(_LOOKS if self._token else 0):
+            if kill_marked(self._token):
+                return
+            time.sleep(_POLL)
 
     def _spawn(self) -> None:
         self._token, self._stopped = secrets.token_hex(12), False

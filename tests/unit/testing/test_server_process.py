@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from wsgikit.testing import ProcessLimits, RawClient, ServerProcess, ServerStartError, accepts, free_port
-from wsgikit.testing.processtree import marked
+from wsgikit.testing import ProcessLimits, RawClient, ServerProcess, ServerStartError, accepts, free_port, process
+from wsgikit.testing.processtree import kill_marked, marked
 
 ECHO = """
 import os, signal, socket, sys, time
@@ -95,8 +95,11 @@ def test_a_command_that_listens_elsewhere() -> None:
     assert caught.value.reason == "not-listening"
 
 
-def test_a_signal_in_the_middle_of_a_start_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("blind", [0, 2])
+def test_a_signal_in_the_middle_of_a_start_leaves_no_process(monkeypatch: pytest.MonkeyPatch, blind: int) -> None:
+    """`blind`: how often the child is looked for before it has its environment."""
     begun: list[subprocess.Popen[bytes]] = []
+    looks: list[str] = []
 
     class Interrupted(subprocess.Popen):  # type: ignore[type-arg]
         def __init__(self, *given: Any, **named: Any) -> None:
@@ -104,14 +107,22 @@ def test_a_signal_in_the_middle_of_a_start_leaves_no_process(monkeypatch: pytest
             begun.append(self)
             raise KeyboardInterrupt
 
+    def look(token: str) -> list[int]:
+        looks.append(token)
+        return kill_marked(token) if len(looks) > blind else []
+
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    monkeypatch.setattr(process, "kill_marked", look)
     with pytest.raises(KeyboardInterrupt):
         ServerProcess(command(ECHO, "{host}", "{port}", ""), limits=QUICK).start()
+    child = begun[0]
     try:
-        assert begun[0].wait(10) == -signal.SIGKILL
+        assert child.wait(10) == -signal.SIGKILL
     finally:
-        begun[0].kill()
-        begun[0].communicate()
+        child.kill()
+        child.wait()
+        assert child.stdout is not None
+        child.stdout.close()
 
 
 def test_output_is_bounded_and_never_blocks() -> None:
