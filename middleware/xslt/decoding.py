@@ -19,15 +19,20 @@ __all__ = ["acceptable", "decodable", "decode"]
 _FREE = 1 << 16
 
 
+def _is_installed(name: str) -> bool:
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None  # a folder of that name on the path has none
+
+
 def _libraries() -> frozenset[str]:
     found = {"identity", "gzip", "x-gzip", "deflate"}
-    if find_spec("brotli"):
+    if _is_installed("brotli"):
         import brotli
 
         # brotli below 1.2 cannot be told to stop
         if hasattr(brotli.Decompressor, "can_accept_more_data"):
             found.add("br")
-    if find_spec("_zstd") or find_spec("zstandard"):
+    if _is_installed("_zstd") or _is_installed("zstandard"):
         found.add("zstd")
     return frozenset(found)
 

@@ -12,6 +12,7 @@ from wsgikit.errors import ConfigError
 from wsgikit.middleware import BasicAuth, Compress, Conditional, IpAllow, Static
 from wsgikit.middleware.codings import present
 from wsgikit.middleware.stack_options import table_use
+from wsgikit.middleware.xslt.decoding import _libraries
 
 HASH = "scrypt:32768:8:1$salt$" + "ab" * 64
 
@@ -53,11 +54,18 @@ def test_from_python_as_well(factory: Any, options: dict[str, Any]) -> None:
 
 
 def test_a_folder_of_the_same_name_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "brotli").mkdir()
+    names = ("brotli", "zstandard")
+    for name in names:
+        (tmp_path / name).mkdir()
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    monkeypatch.delitem(sys.modules, "brotli", raising=False)
-    assert not present("br")
-    monkeypatch.delitem(sys.modules, "brotli", raising=False)
+    try:
+        assert not present("br")
+        assert "br" not in _libraries()
+        assert "zstd" not in _libraries() or sys.version_info >= (3, 14)
+    finally:
+        for name in names:  # nobody else shall find the folder
+            sys.modules.pop(name, None)
 
 
 def test_what_needs_no_library_works(tmp_path: Path) -> None:
