@@ -13,7 +13,7 @@ from mmap import mmap
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
-from wsgikit.scoreboard.cells import CELLS, COUNTERS, FREE, GENERATION, LABEL, PID, STARTED, STARTING, STATE
+from wsgikit.scoreboard.cells import CELLS, COUNTERS, FREE, GENERATION, LABEL, PID, STARTED, STARTING, STATE, STOPPED
 from wsgikit.scoreboard.locks import RangeLocks
 from wsgikit.scoreboard.tables import DIRECTORY_BYTES, Directory, Table
 
@@ -41,7 +41,8 @@ class Slot:
         for _ in range(_READ_TRIES):
             generation = self.cells[GENERATION]
             values = tuple(self.cells)
-            if generation == values[GENERATION] == self.cells[GENERATION]:
+            same = generation == values[GENERATION] == self.cells[GENERATION]
+            if same and values[STATE] == self.cells[STATE]:  # else it may be half emptied
                 break
         return values
 
@@ -102,6 +103,7 @@ class Scoreboard:
         cells, past = slot.cells, self._past
         # From the version, not +1: a master that died in here must not leave it odd for ever.
         self._header[_VERSION] |= 1
+        cells[STATE] = STOPPED  # before anything else goes: nobody is to see a ready worker without a process
         for cell in COUNTERS:
             past[cell] += cells[cell]
         for cell in range(CELLS):

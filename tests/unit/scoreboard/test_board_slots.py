@@ -9,7 +9,7 @@ import pytest
 
 from wsgikit import scoreboard
 from wsgikit.scoreboard import cells
-from wsgikit.scoreboard.board import Scoreboard
+from wsgikit.scoreboard.board import Scoreboard, Slot
 
 
 @pytest.fixture
@@ -93,6 +93,45 @@ def test_a_sweep_releases_the_slots_of_processes_that_are_gone(board: Scoreboard
     board.sweep()
     assert [slot.index for slot in board.live()] == [here.index, unborn.index]
     assert board.totals()[cells.REQUESTS] == 3
+
+
+class Watched:
+    """A slot's cells, read by somebody else after each thing that is written."""
+
+    def __init__(self, values: list[int]) -> None:
+        self.values = values
+        self.seen: list[tuple[int, ...]] = []
+
+    def __getitem__(self, place: int) -> int:
+        return self.values[place]
+
+    def __setitem__(self, place: int, value: int) -> None:
+        self.values[place] = value
+        self.seen.append(Slot(0, self.values).read())  # type: ignore[arg-type]
+
+
+def test_nobody_sees_a_ready_worker_whose_slot_is_being_emptied(board: Scoreboard) -> None:
+    watched = Watched([0] * cells.CELLS)
+    watched.values[cells.PID], watched.values[cells.STATE] = 4711, cells.READY
+    board.release(Slot(0, watched))  # type: ignore[arg-type]
+    assert {line[cells.STATE] for line in watched.seen} == {cells.STOPPED, cells.FREE}
+    assert watched.values[cells.PID] == 0
+
+
+class Emptied(list[int]):
+    """Cells that are emptied while they are read, after the first two."""
+
+    def __iter__(self) -> Iterator[int]:
+        for place in range(len(self)):
+            if place == 2:
+                self[cells.STATE] = cells.STOPPED
+            yield self[place]
+
+
+def test_a_line_that_is_emptied_while_it_is_read_is_read_again() -> None:
+    line = Emptied([0] * cells.CELLS)
+    line[cells.STATE] = cells.READY
+    assert Slot(0, line).read()[cells.STATE] == cells.STOPPED  # type: ignore[arg-type]
 
 
 def test_a_release_that_was_cut_short_does_not_block_readers(board: Scoreboard) -> None:
