@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -128,8 +129,12 @@ class Front:
         )
 
     def has_crashed(self) -> bool:
-        """Whether a fault of its own has ended it."""
-        return self._process is not None and self._process.poll() == -signal.SIGSEGV
+        """Whether a fault of its own has ended it: that takes a moment longer than its connections."""
+        if self._process is None:
+            return False
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(2)
+        return self._process.returncode == -signal.SIGSEGV
 
     def stop(self) -> None:
         process = self._process
