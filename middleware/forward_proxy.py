@@ -59,11 +59,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ForwardProxy"]
 
+T = TypeVar("T")
+
 log = logging.getLogger("wsgikit.forward")
 
 _PLACE = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
-T = TypeVar("T")
-
 _ABSOLUTE = re.compile(r"http://([^/?#]*)", re.IGNORECASE)
 # RFC 6052: what stands in the last 32 bits is an IPv4 address
 _NAT64 = IPv6Network("64:ff9b::/96")

@@ -185,12 +185,16 @@ def _tell(sheet: Stylesheet, engine: Engine, logger: logging.Logger) -> None:
             logger.warning("%s: %s; engine = 'saxon' has it", found.place, found.text)
         elif found.reason == "encoding":
             logger.warning("%s: %s", found.place, found.text)
-    if engine.name == "lxml" and not sheet.bundle.version.startswith("1"):
-        logger.warning("%s: %s", shown(sheet.bundle.uri), later_version(sheet.bundle.version))
+    later = later_version(sheet.bundle.version, engine)
+    if later:
+        logger.warning("%s: %s", shown(sheet.bundle.uri), later)
 
 
-def later_version(version: str) -> str:
-    """What a stylesheet gets from an engine of XSLT 1.0 (XSLT 1.0, section 2.5, forwards-compatible processing)."""
+def later_version(version: str, engine: Engine) -> str:
+    """What a stylesheet of a later version gets from an engine of XSLT 1.0 (XSLT 1.0, section 2.5,
+    forwards-compatible processing), "" where nothing is to be said."""
+    if engine.name != "lxml" or version.startswith("1"):
+        return ""
     return f"version {version} is taken for 1.0, with XPath 1.0; engine = 'saxon' has it"
 
 

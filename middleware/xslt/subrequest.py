@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from wsgikit.middleware.xslt.failures import Place, Refused, SheetError, TooLarge, XsltError
+from wsgikit.middleware.xslt.source_file import close
 from wsgikit.middleware.xslt.space import APP_SCHEME, Dependency, Loaded, digest_of
 
 if TYPE_CHECKING:
@@ -112,9 +113,7 @@ class AppSpace:
         try:
             return self._collected(written, iterable, environ["REQUEST_URI"])
         finally:
-            close = getattr(iterable, "close", None)
-            if close is not None:
-                close()
+            close(iterable)
 
     def _collected(self, written: list[bytes], iterable: Iterable[bytes], target: str) -> bytes:
         pieces, size = written, 0

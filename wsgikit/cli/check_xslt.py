@@ -164,8 +164,9 @@ def _report(path: str, engine: Engine, policy: Policy, place: str = "") -> Repor
     report.version = sheet.bundle.version
     report.content_type = sheet.output.content_type()
     report.notes = [text for found in sheet.bundle.notes if (text := _note(found, engine, policy))]
-    if engine.name == "lxml" and not report.version.startswith("1"):
-        report.notes.append(later_version(report.version))
+    later = later_version(report.version, engine)
+    if later:
+        report.notes.append(later)
     if sheet.bundle.volatile:
         report.notes.append("results change with time or chance: they are not kept, and have no time")
     return report
